@@ -1,0 +1,3 @@
+//! The ocm archive format.
+
+pub mod digest;

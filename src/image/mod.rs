@@ -1,0 +1,24 @@
+//! The vocabulary: names, descriptors, manifests, contents, and the two ends that content moves between.
+//!
+//! **Invariants.** Nothing here performs I/O. Only [`name`] parses references, only [`place`] invents destination
+//! names, and documents are parsed from [`Verified`] bytes alone.
+//!
+//! *Not here:* any store (`store`), any order of work (`plan`, `transfer`).
+
+pub mod contents;
+pub mod descriptor;
+pub mod ends;
+pub mod manifest;
+pub mod name;
+pub mod place;
+pub mod platform;
+pub mod verify;
+
+pub use contents::{Contents, Item, Role, State};
+pub use descriptor::Descriptor;
+pub use ends::{Blob, Body, Receipt, Sink, Source};
+pub use manifest::Manifest;
+pub use name::{Reference, Repository};
+pub use ocm_format::digest::Digest;
+pub use platform::Platform;
+pub use verify::Verified;

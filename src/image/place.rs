@@ -1,0 +1,241 @@
+//! [`Location`]: a place as a person writes it; and the names that images get at a destination.
+//!
+//! **Invariants.** A location is parsed once, at the edge, without looking at the disk or the network. Only
+//! [`Target::name`] invents destination names.
+//!
+//! *Not here:* opening a place (`store`, `workflow`).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::name::{is_host, is_tag};
+use super::{Digest, Reference, Repository};
+use crate::error::{Error, Result};
+
+/// A place that content lies in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// `docker://host[:port][/repo][:tag|@digest]`
+    Registry {
+        /// Host and port.
+        host: String,
+        /// The repository in it, with tag or digest where written; `None` is all of the registry.
+        name: Option<Reference>,
+    },
+    /// `PATH`, `file://PATH`, `PATH@GENERATION`
+    Archive {
+        /// The directory, or one file of it.
+        path: PathBuf,
+        /// The generation asked for.
+        generation: Option<u32>,
+    },
+    /// `oci:PATH[:ref]`
+    Layout {
+        /// The directory.
+        path: PathBuf,
+        /// The image in it; `None` is all of them.
+        reference: Option<String>,
+    },
+}
+
+impl FromStr for Location {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Some(rest) = text.strip_prefix("docker://") {
+            return registry(rest.trim_end_matches('/'));
+        }
+        if let Some(rest) = text.strip_prefix("oci://").or_else(|| text.strip_prefix("oci:")) {
+            return layout(rest);
+        }
+        if let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| *scheme != "file") {
+            return Err(Error::usage(format!("place {text:?}: {scheme}:// is not a kind of place that ocm knows"))
+                .hint("write docker://host/repo, oci:PATH, file://PATH or PATH"));
+        }
+        archive(text.strip_prefix("file://").unwrap_or(text))
+    }
+}
+
+fn registry(rest: &str) -> Result<Location> {
+    if is_host(rest) && (rest.contains(['.', ':']) || rest == "localhost") {
+        return Ok(Location::Registry { host: rest.to_owned(), name: None });
+    }
+    let name: Reference = rest.parse()?;
+    Ok(Location::Registry { host: name.repository().registry().to_owned(), name: Some(name) })
+}
+
+fn layout(rest: &str) -> Result<Location> {
+    let (path, reference) = match rest.split_once(':') {
+        Some((path, reference)) => (path, Some(reference.to_owned()).filter(|reference| !reference.is_empty())),
+        None => (rest, None),
+    };
+    if path.is_empty() {
+        return Err(Error::usage("place oci: has no path").hint("write oci:PATH or oci:PATH:TAG"));
+    }
+    Ok(Location::Layout { path: path.into(), reference })
+}
+
+fn archive(text: &str) -> Result<Location> {
+    if text.is_empty() {
+        return Err(Error::usage("a place cannot be empty").hint("write docker://host/repo, oci:PATH or a directory"));
+    }
+    let numbered = text.rsplit_once('@').and_then(|(path, number)| Some((path, number.parse().ok()?)));
+    Ok(match numbered {
+        Some((path, generation)) if !path.is_empty() => Location::Archive { path: path.into(), generation: Some(generation) },
+        _ => Location::Archive { path: text.into(), generation: None },
+    })
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry { name: Some(name), .. } => write!(f, "docker://{name}"),
+            Self::Registry { host, name: None } => write!(f, "docker://{host}"),
+            Self::Archive { path, generation: None } => write!(f, "{}", path.display()),
+            Self::Archive { path, generation: Some(generation) } => write!(f, "{}@{generation}", path.display()),
+            Self::Layout { path, reference: None } => write!(f, "oci:{}", path.display()),
+            Self::Layout { path, reference: Some(reference) } => write!(f, "oci:{}:{reference}", path.display()),
+        }
+    }
+}
+
+/// Where images go in a registry, and by which names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// One image gets exactly this name.
+    Exact(Reference),
+    /// Images keep their path below a prefix.
+    Below {
+        /// Host and port.
+        host: String,
+        /// Path components before that of the image; may be empty.
+        prefix: String,
+        /// Whether the origin's host stays as a path component.
+        keep_host: bool,
+    },
+}
+
+impl Target {
+    /// The target that a registry location means: exact with a tag or digest, otherwise a prefix.
+    #[must_use]
+    pub fn of(host: &str, name: Option<&Reference>, keep_host: bool) -> Self {
+        match name {
+            Some(name) if name.tag().is_some() || name.digest().is_some() => Self::Exact(name.clone()),
+            _ => {
+                let prefix = name.map(|name| name.repository().path().to_owned()).unwrap_or_default();
+                Self::Below { host: host.to_owned(), prefix, keep_host }
+            }
+        }
+    }
+
+    /// The name that an image gets. One wanted by digest alone gets the tag `sha256-<hex>`.
+    pub fn name(&self, origin: &Reference, root: &Digest) -> Result<Reference> {
+        let (host, prefix, keep_host) = match self {
+            Self::Exact(name) if name.digest().is_some_and(|digest| digest != *root) => {
+                return Err(
+                    Error::usage(format!("{origin} cannot become {name}: its digest is {root}")).hint("name a tag at the destination")
+                );
+            }
+            Self::Exact(name) => return Ok(name.clone()),
+            Self::Below { host, prefix, keep_host } => (host, prefix, *keep_host),
+        };
+        let source = origin.repository();
+        let host_part = if keep_host { source.registry().replace([':', '[', ']'], "-") } else { String::new() };
+        let parts = [prefix.as_str(), &host_part, source.path()];
+        let path = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        Repository::new(host, &path)?.tagged(&tag_of(origin, root))
+    }
+}
+
+/// The tag that an image goes by: its own, or for one named by digest alone `sha256-<hex>`.
+#[must_use]
+pub fn tag_of(origin: &Reference, root: &Digest) -> String {
+    match (origin.tag(), origin.digest()) {
+        (Some(tag), _) => tag.to_owned(),
+        (None, Some(_)) => digest_tag(root),
+        (None, None) => "latest".to_owned(),
+    }
+}
+
+/// `sha256-<hex>`: the tag of an image without one, and the fallback tag of its referrers (OCI distribution-spec,
+/// "Referrers Tag Schema"; a hash longer than 64 hex digits is cut there).
+#[must_use]
+pub fn digest_tag(digest: &Digest) -> String {
+    let hex = digest.hex();
+    format!("{}-{}", digest.algorithm(), hex.get(..64).unwrap_or(&hex))
+}
+
+/// The name of an image in an OCI layout, from its annotations. `folder` names the layout where a reference is only
+/// a tag.
+pub fn layout_name(full: Option<&str>, ref_name: Option<&str>, folder: &str, root: &Digest) -> Result<Reference> {
+    let repository = || Repository::new("localhost", &path_component(folder));
+    match (full, ref_name) {
+        (Some(full), _) => full.parse(),
+        (None, Some(name)) if is_tag(name) => repository()?.tagged(name),
+        (None, Some(name)) => name.parse(),
+        (None, None) => Ok(repository()?.at(*root)),
+    }
+}
+
+/// A folder's name as a repository name: lower case, with other characters as single hyphens.
+fn path_component(folder: &str) -> String {
+    let words = folder.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let name = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
+    if name.is_empty() { "layout".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_as_they_are_written() {
+        for text in
+            ["docker://quay.io", "docker://localhost:5000", "docker://quay.io/a/b:1", "oci:x/y", "oci:x:1.2", "/mnt/usb", "/mnt/usb@3"]
+        {
+            assert_eq!(text.parse::<Location>().expect(text).to_string(), text);
+        }
+        assert_eq!("file:///mnt/usb".parse::<Location>().expect("a place"), "/mnt/usb".parse().expect("a place"));
+        assert_eq!("docker://nginx".parse::<Location>().expect("a place").to_string(), "docker://docker.io/library/nginx");
+        assert_eq!("docker://reg:5000/mirror/".parse::<Location>().expect("a place").to_string(), "docker://reg:5000/mirror");
+        for text in ["", "s3://bucket", "oci:", "docker://"] {
+            assert!(text.parse::<Location>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_below_a_prefix_drop_the_host_unless_told() {
+        let origin: Reference = "quay.io/org/app:1".parse().expect("a name");
+        let root = Digest::of(b"");
+        let name = |text: &str, keep_host| match text.parse().expect("a place") {
+            Location::Registry { host, name } => {
+                Target::of(&host, name.as_ref(), keep_host).name(&origin, &root).map(|name| name.to_string())
+            }
+            other => panic!("{other}"),
+        };
+        assert_eq!(name("docker://reg:5000", false).expect("a name"), "reg:5000/org/app:1");
+        assert_eq!(name("docker://reg:5000/mirror", false).expect("a name"), "reg:5000/mirror/org/app:1");
+        assert_eq!(name("docker://reg:5000/mirror", true).expect("a name"), "reg:5000/mirror/quay.io/org/app:1");
+        assert_eq!(name("docker://reg:5000/mirror:x", false).expect("a name"), "reg:5000/mirror:x");
+        assert!(name(&format!("docker://reg:5000/mirror@{}", Digest::of(b"x")), false).is_err());
+    }
+
+    #[test]
+    fn an_image_by_digest_alone_gets_its_digest_as_tag() {
+        let root = Digest::of(b"");
+        let origin: Reference = format!("quay.io/app@{root}").parse().expect("a name");
+        let target = Target::Below { host: "reg".into(), prefix: String::new(), keep_host: false };
+        assert_eq!(target.name(&origin, &root).expect("a name").tag(), Some(digest_tag(&root).as_str()));
+    }
+
+    #[test]
+    fn images_of_a_layout_are_named_by_their_annotations() {
+        let root = Digest::of(b"");
+        let name = |full, short| layout_name(full, short, "My Images", &root).map(|name| name.to_string()).expect("a name");
+        assert_eq!(name(Some("docker.io/library/nginx:1"), Some("1")), "docker.io/library/nginx:1");
+        assert_eq!(name(None, Some("1.2")), "localhost/my-images:1.2");
+        assert_eq!(name(None, Some("quay.io/a/b:1")), "quay.io/a/b:1");
+        assert_eq!(name(None, None), format!("localhost/my-images@{root}"));
+    }
+}

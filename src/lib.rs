@@ -1,0 +1,11 @@
+//! `ocm` mirrors container content into disconnected environments and between them.
+//!
+//! Everything that holds images is a [`image::Source`], a [`image::Sink`], or both; every workflow is
+//! `source -> plan -> sink`. `docs/architecture.md` has the map and the arrows; `tests/layering.rs` holds them.
+//!
+//! **Invariants.** The library never prints, exits, reads the environment or looks at a terminal: `cli` does all of
+//! that. Memory is bounded by options, never by the size of an archive or a blob.
+
+pub mod error;
+pub mod image;
+pub mod monitor;
