@@ -6,6 +6,11 @@
 //! **Invariants.** The library never prints, exits, reads the environment or looks at a terminal: `cli` does all of
 //! that. Memory is bounded by options, never by the size of an archive or a blob.
 
+pub mod collect;
+pub mod environment;
 pub mod error;
 pub mod image;
 pub mod monitor;
+pub mod plan;
+pub mod store;
+pub mod transfer;

@@ -1,3 +1,4 @@
 //! The ocm archive format.
 
+pub mod chunk;
 pub mod digest;

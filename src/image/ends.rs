@@ -51,6 +51,14 @@ pub trait Sink: Send + Sync {
     /// What a person calls this place.
     fn place(&self) -> String;
 
+    /// Whether a blob that is here for one repository is here for all (an archive, a layout), so that it is brought
+    /// once; in a registry it is brought or mounted for each.
+    fn shares_blobs(&self) -> bool;
+
+    /// What a name stands for here now, with everything that it refers to; `None` where it must be brought. An
+    /// archive in the making has no names yet and always answers `None`.
+    async fn current(&self, name: &Reference) -> Result<Option<Digest>>;
+
     /// Whether the manifest or blob is in that repository already (in an archive: anywhere in what it builds on).
     async fn has(&self, repository: &Repository, content: &Descriptor) -> Result<bool>;
 

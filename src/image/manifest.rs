@@ -96,7 +96,10 @@ impl Manifest {
         let digest = bytes.digest();
         let wrong = |why: String| Error::damaged(format!("manifest {digest}: {why}"));
         let wire: Wire = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-        if wire.schema_version == Some(1) || wire.fs_layers.is_some() || media_type.starts_with("application/vnd.docker.distribution.manifest.v1+") {
+        if wire.schema_version == Some(1)
+            || wire.fs_layers.is_some()
+            || media_type.starts_with("application/vnd.docker.distribution.manifest.v1+")
+        {
             return Err(Error::failed(format!("manifest {digest}: docker schema 1 is not supported"))
                 .hint("push the image again with a current tool: it will be schema 2 or OCI"));
         }
