@@ -16,4 +16,6 @@ pub mod frame;
 pub mod index;
 pub mod layout;
 pub mod recipe;
+pub mod set;
 pub mod tar;
+pub mod writer;

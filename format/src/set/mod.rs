@@ -1,0 +1,3 @@
+//! sets
+pub mod json;
+pub mod manifest;
