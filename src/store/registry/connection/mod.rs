@@ -7,15 +7,22 @@
 //! *Not here:* what is asked: manifests, blobs, tags, uploads (`store::registry`).
 
 mod access;
+mod auth;
+mod authfile;
+mod challenge;
+mod credentials;
 mod failure;
+mod helper;
 mod origin;
 mod progress;
+mod proxy;
 mod refusal;
 mod request;
 mod response;
 mod retry;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transport;
 mod trust;
 mod verifier;
@@ -31,12 +38,15 @@ pub use self::access::Access;
 pub use self::request::{Request, RequestBody};
 pub use self::response::Response;
 
+use self::auth::{Auth, Authorization};
+use self::credentials::Credentials;
 use self::failure::Failure;
 use self::origin::Origin;
+use self::proxy::Proxies;
 use self::request::{Line, Supply};
 use self::response::Context;
 use self::retry::Attempts;
-use self::transport::{Order, Transport};
+use self::transport::{Order, Transport, describe};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::{Event, SharedMonitor, Silent};
@@ -75,6 +85,9 @@ impl Default for Options {
     }
 }
 
+/// How often one attempt is sent with yet another authorization.
+const MAX_AUTHORIZATIONS: usize = 4;
+
 /// One registry host and how to talk to it. Cheap to clone, shared by all tasks.
 #[derive(Clone)]
 pub struct Connection(Arc<Inner>);
@@ -83,6 +96,7 @@ struct Inner {
     host: String,
     options: Options,
     origin: Origin,
+    auth: Auth,
     transport: Transport,
 }
 
@@ -91,8 +105,10 @@ impl Connection {
     pub fn new(host: &str, options: &Options) -> Result<Self> {
         let origin = Origin::new(host, options.tls_verify)?;
         let tls = trust::tls(host, &options.environment, options.tls_verify != Some(false))?;
-        let transport = Transport::new(host, options.idle_timeout, tls)?;
-        Ok(Self(Arc::new(Inner { host: host.to_owned(), options: options.clone(), origin, transport })))
+        let transport = Transport::new(host, options.idle_timeout, tls, Proxies::new(&options.environment)?)?;
+        let credentials = Credentials::load(&options.environment, options.authfile.clone())?;
+        let auth = Auth::new(host, credentials, Attempts::new(options.retry_times, options.retry_delay));
+        Ok(Self(Arc::new(Inner { host: host.to_owned(), options: options.clone(), origin, auth, transport })))
     }
 
     /// The host, as it was given.
@@ -120,22 +136,52 @@ impl Connection {
                 return self.0.ended(outcome, attempts.made());
             };
             self.0.tell_retry(&line, &why, attempts.made());
+            if let Ok(response) = outcome {
+                response.let_go().await;
+            }
             tokio::time::sleep(wait).await;
         }
     }
 }
 
 impl Inner {
+    /// One attempt: the request, and again with another authorization as long as the registry asks for one.
     async fn attempt(&self, line: &Line, supply: &mut Supply, tries: u32) -> Result<Response, Failure> {
         let root = self.origin.find(&self.transport).await?;
         let url = Origin::url(root, &line.path).map_err(Failure::Final)?;
-        let order = Order { method: &line.method, url, headers: &line.headers, authorization: None };
-        let answer = self.transport.send(order, supply).await?;
-        Ok(Response::new(answer, self.context(line, tries)))
+        let is_home = url.origin() == root.origin();
+        let mut authorization = if is_home { self.authorization(line, root).await? } else { None };
+        let mut order = Order { method: line.method.clone(), url, headers: line.headers.clone(), authorization: None, moves: true };
+        for _ in 0..MAX_AUTHORIZATIONS {
+            order.authorization = authorization.as_ref().and_then(|authorization| authorization.header.clone());
+            let answer = self.transport.send(&order, supply).await?;
+            let may_ask = is_home && answer.url().origin() == root.origin();
+            let again = may_ask && self.auth.refused(&line.access, authorization.as_ref(), answer.status(), answer.headers()).await;
+            let response = Response::new(answer, self.context(line, tries, authorization.as_ref()));
+            if !again || supply.spent() {
+                return Ok(response);
+            }
+            authorization = self.authorization(line, root).await?;
+            if authorization.as_ref().is_none_or(|authorization| authorization.header.is_none()) {
+                return Ok(response);
+            }
+            response.let_go().await;
+        }
+        Err(Failure::Final(Error::failed(format!("{}: it asks for another authorization each time", describe(&order.method, &order.url)))))
     }
 
-    fn context(&self, line: &Line, tries: u32) -> Context {
-        Context { host: self.host.clone(), method: line.method.clone(), idle_timeout: self.options.idle_timeout, tries, credentials: None }
+    async fn authorization(&self, line: &Line, root: &Url) -> Result<Option<Authorization>, Failure> {
+        self.auth.authorization(&line.access, root, &self.transport).await.map_err(Failure::Final)
+    }
+
+    fn context(&self, line: &Line, tries: u32, authorization: Option<&Authorization>) -> Context {
+        Context {
+            host: self.host.clone(),
+            method: line.method.clone(),
+            idle_timeout: self.options.idle_timeout,
+            tries,
+            credentials: authorization.and_then(|authorization| authorization.place.clone()),
+        }
     }
 
     /// What the caller gets when no further attempt is made.

@@ -53,11 +53,11 @@ impl Asked {
         }
     }
 
-    /// The host that answered, and whose it is where a registry sent the request on.
+    /// The host that answered, and for whom where that is another.
     fn place(&self) -> String {
         let answered = self.url.host_str().unwrap_or_default();
-        let of_registry = self.host.contains(answered) || self.host.ends_with("docker.io") && answered.ends_with("docker.io");
-        if of_registry { self.host.clone() } else { format!("{answered}, where {} keeps it", self.host) }
+        let is_hub = self.host == "docker.io" && answered == "registry-1.docker.io";
+        if is_hub || self.host.contains(answered) { self.host.clone() } else { format!("{answered} for {}", self.host) }
     }
 
     fn tried(&self) -> String {

@@ -56,7 +56,7 @@ impl Request {
     /// A request; `path` is `/v2/…` or an absolute URL, such as the `Location` of an upload.
     pub fn new(method: Method, path: impl Into<String>, access: Access) -> Self {
         let line = Line { method, path: path.into(), access, headers: HeaderMap::new() };
-        Self { line, supply: Supply { body: RequestBody::Empty, spent: false } }
+        Self { line, supply: Supply::new(RequestBody::Empty) }
     }
 
     /// `GET`
@@ -111,6 +111,10 @@ pub(super) struct Supply {
 }
 
 impl Supply {
+    pub(super) fn new(body: RequestBody) -> Self {
+        Self { body, spent: false }
+    }
+
     /// Whether the only body there was has been sent.
     pub(super) fn spent(&self) -> bool {
         self.spent

@@ -14,7 +14,7 @@ use reqwest::{StatusCode, Url};
 use super::failure;
 use super::refusal;
 use super::retry::is_transient;
-use super::transport::describe;
+use super::transport::{describe, let_go};
 use crate::error::{Error, Result};
 
 /// What a registry answered.
@@ -92,28 +92,30 @@ impl Response {
         let (status, url) = (self.status(), self.url().clone());
         let Context { host, tries, credentials, .. } = &self.context;
         let asked = refusal::Asked { host: host.clone(), url, status, tries: *tries, credentials: credentials.clone() };
+        let limit = self.context.idle_timeout;
         let mut start = BytesMut::new();
-        let mut parts = Box::pin(self.stream());
-        while let Some(Ok(part)) = parts.next().await {
-            start.extend_from_slice(&part[..part.len().min(refusal::MAX_BYTES - start.len())]);
-            if start.len() == refusal::MAX_BYTES {
-                break;
-            }
-        }
+        // What came in time is quoted; an error without its text is still an error.
+        let _ = tokio::time::timeout(limit, self.read_start(&mut start)).await;
         asked.explain(what, &start)
     }
 
     /// Whether the same request may get another answer later.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         is_transient(self.status())
     }
 
-    pub(super) fn inner(&self) -> &reqwest::Response {
-        &self.inner
+    /// Reads it to its end where that is near, so that its connection can be used again.
+    pub(super) async fn let_go(self) {
+        let_go(self.inner).await;
     }
 
-    pub(super) fn set_tries(&mut self, tries: u32) {
-        self.context.tries = tries;
+    async fn read_start(self, start: &mut BytesMut) {
+        let mut parts = Box::pin(self.stream());
+        while let Some(Ok(part)) = parts.next().await {
+            start.extend_from_slice(&part[..part.len().min(refusal::MAX_BYTES - start.len())]);
+            if start.len() == refusal::MAX_BYTES {
+                return;
+            }
+        }
     }
 }

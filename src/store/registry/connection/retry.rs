@@ -17,6 +17,7 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// The attempts at one request.
+#[derive(Debug, Clone)]
 pub(super) struct Attempts {
     made: u32,
     further: u32,

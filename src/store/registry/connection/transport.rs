@@ -12,6 +12,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::failure::{self, Failure};
 use super::progress::Progress;
+use super::proxy::Proxies;
 use super::request::Supply;
 use crate::error::{Error, Result};
 use crate::image::Body;
@@ -34,20 +35,24 @@ pub(super) struct Transport {
 }
 
 /// One request as it goes over the wire, but for its body.
-pub(super) struct Order<'a> {
-    pub(super) method: &'a Method,
+pub(super) struct Order {
+    pub(super) method: Method,
     pub(super) url: Url,
-    pub(super) headers: &'a HeaderMap,
+    pub(super) headers: HeaderMap,
+    /// Sent to the origin of `url` alone.
     pub(super) authorization: Option<HeaderValue>,
+    /// Whether it follows redirects.
+    pub(super) moves: bool,
 }
 
 impl Transport {
     /// A client for the registry that a person calls `host`.
-    pub(super) fn new(host: &str, idle_timeout: Duration, tls: rustls::ClientConfig) -> Result<Self> {
+    pub(super) fn new(host: &str, idle_timeout: Duration, tls: rustls::ClientConfig, proxies: Proxies) -> Result<Self> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("ocm/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .proxy(reqwest::Proxy::custom(move |url| proxies.of(url)))
             .tls_backend_preconfigured(tls)
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -58,7 +63,7 @@ impl Transport {
     }
 
     /// Sends a request, with its body where it has one, and follows its redirects.
-    pub(super) async fn send(&self, order: Order<'_>, supply: &mut Supply) -> Result<reqwest::Response, Failure> {
+    pub(super) async fn send(&self, order: &Order, supply: &mut Supply) -> Result<reqwest::Response, Failure> {
         let mut url = order.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let mut headers = order.headers.clone();
@@ -66,14 +71,20 @@ impl Transport {
                 headers.insert(AUTHORIZATION, authorization.clone());
             }
             let body = supply.make().await?;
-            let answer = self.exchange(order.method, url.clone(), headers, body).await?;
-            match redirected(order.method, &answer, supply.spent()).map_err(Failure::Final)? {
-                Some(next) => url = next,
-                None => return Ok(answer),
+            let answer = self.exchange(&order.method, url.clone(), headers, body).await?;
+            match redirected(&order.method, &answer, supply.spent()).map_err(Failure::Final)? {
+                Some(next) if order.moves => url = next,
+                _ => return Ok(answer),
             }
+            let_go(answer).await;
         }
-        let what = describe(order.method, &order.url);
+        let what = describe(&order.method, &order.url);
         Err(Failure::Final(Error::failed(format!("{what}: it was redirected more than {MAX_REDIRECTS} times"))))
+    }
+
+    /// How long nothing may move.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
     }
 
     async fn exchange(&self, method: &Method, url: Url, mut headers: HeaderMap, body: Option<Body>) -> Result<reqwest::Response, Failure> {
@@ -116,6 +127,14 @@ impl Transport {
                 Err(Probe { not_tls: false, tls: false, failure })
             }
         }
+    }
+}
+
+/// Reads a small answer that nobody needs to its end, so that its connection can be used again.
+pub(super) async fn let_go(answer: reqwest::Response) {
+    const SMALL_BYTES: u64 = 64 << 10;
+    if answer.content_length().is_some_and(|length| length <= SMALL_BYTES) {
+        let _ = tokio::time::timeout(Duration::from_secs(1), answer.bytes()).await;
     }
 }
 

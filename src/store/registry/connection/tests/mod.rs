@@ -2,5 +2,7 @@
 //!
 //! *Not here:* tests of parsers; they stand beside them.
 
+mod auth;
 mod plain;
+pub(super) mod program;
 mod server;
