@@ -159,6 +159,7 @@ make_artifact() {
 }
 
 make_images() (
+    set -euo pipefail
     mkdir -p "$2"
     cd "$2"
     : > tags
