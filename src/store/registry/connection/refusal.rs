@@ -82,6 +82,12 @@ impl Asked {
     }
 }
 
+/// All codes of an answer.
+pub(super) fn codes(answer: &[u8]) -> Vec<String> {
+    let envelope: Option<Envelope> = serde_json::from_slice(answer).ok();
+    envelope.into_iter().flat_map(|envelope| envelope.errors).map(|told| told.code).collect()
+}
+
 /// The first code and message of an answer, as far as it has them.
 fn told(answer: &[u8]) -> (Option<String>, Option<String>) {
     let envelope: Option<Envelope> = serde_json::from_slice(answer).ok();

@@ -89,6 +89,11 @@ impl Response {
 
     /// The error that an unwanted answer means; `what` is the object that was asked for.
     pub async fn refusal(self, what: &str) -> Error {
+        self.refused(what).await.0
+    }
+
+    /// The error that an unwanted answer means, and the registry's codes in it (OCI distribution-spec, "Error Codes").
+    pub async fn refused(self, what: &str) -> (Error, Vec<String>) {
         let (status, url) = (self.status(), self.url().clone());
         let Context { host, tries, credentials, .. } = &self.context;
         let asked = refusal::Asked { host: host.clone(), url, status, tries: *tries, credentials: credentials.clone() };
@@ -96,7 +101,7 @@ impl Response {
         let mut start = BytesMut::new();
         // What came in time is quoted; an error without its text is still an error.
         let _ = tokio::time::timeout(limit, self.read_start(&mut start)).await;
-        asked.explain(what, &start)
+        (asked.explain(what, &start), refusal::codes(&start))
     }
 
     /// Whether the same request may get another answer later.
