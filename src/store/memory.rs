@@ -1,7 +1,7 @@
 //! [`Memory`]: images in memory, for tests and small tools.
 //!
-//! **Invariants.** Clones share one content. A name that was pointed is seen only after `finish`. Blobs are checked
-//! before they are kept.
+//! **Invariants.** Clones share one content. A name that one of them was told is seen only after its `finish`. Blobs
+//! are checked before they are kept.
 //!
 //! *Not here:* any limit on what is kept; what belongs on a disk goes into a layout or an archive.
 
@@ -18,9 +18,17 @@ use crate::image::ends::{Moved, Rest};
 use crate::image::{Blob, Body, Contents, Descriptor, Digest, Item, Manifest, Reference, Repository, Sink, Source};
 
 /// A place in memory. Content is kept by digest, whatever the repository.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Memory {
     kept: Arc<Mutex<Kept>>,
+    /// Names that wait for `finish`.
+    pointed: Mutex<BTreeMap<Reference, Digest>>,
+}
+
+impl Clone for Memory {
+    fn clone(&self) -> Self {
+        Self { kept: Arc::clone(&self.kept), pointed: Mutex::default() }
+    }
 }
 
 /// What a [`Memory`] keeps.
@@ -30,7 +38,6 @@ struct Kept {
     manifests: BTreeMap<Digest, Manifest>,
     family: Family,
     names: BTreeMap<Reference, Digest>,
-    pointed: BTreeMap<Reference, Digest>,
 }
 
 impl Memory {
@@ -54,10 +61,14 @@ impl Memory {
         self.kept().names.insert(tag_name(name), root);
     }
 
-    /// The content. Every change is one insertion, so it is whole even if another task panicked with it in hand.
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
+}
+
+/// Every change is one insertion, so the content is whole even if another task panicked with it in hand.
+fn lock<T>(content: &Mutex<T>) -> MutexGuard<'_, T> {
+    content.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The form in which a name is kept: a tag alone where there is one.
@@ -166,14 +177,13 @@ impl Sink for Memory {
     }
 
     async fn point(&self, name: &Reference, root: &Manifest) -> Result<Rest> {
-        self.kept().pointed.insert(tag_name(name), root.digest());
+        lock(&self.pointed).insert(tag_name(name), root.digest());
         Ok(None)
     }
 
     async fn finish(self: Box<Self>, _: &Contents) -> Result<()> {
-        let mut kept = self.kept();
-        let pointed = std::mem::take(&mut kept.pointed);
-        kept.names.extend(pointed);
+        let pointed = std::mem::take(&mut *lock(&self.pointed));
+        self.kept().names.extend(pointed);
         Ok(())
     }
 }

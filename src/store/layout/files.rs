@@ -36,7 +36,7 @@ pub(super) fn size_of(path: &Path) -> Result<Option<u64>> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(Some(found.len())),
         Ok(_) => Err(Error::damaged(format!("{}: it is not a file", path.display()))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(Error::io(path.display(), &error)),
     }
 }

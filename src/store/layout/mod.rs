@@ -4,7 +4,8 @@
 //! the directory. Every document has a largest size. `index.json` is written last and whole: whenever a run is
 //! killed, the layout is what it was before.
 //!
-//! *Not here:* what an image in a layout is called (`image::place::layout_name`).
+//! *Not here:* what an image in a layout is called (`image::place::layout_name`); turning images of docker media types
+//! into OCI ones, which would be other images (skopeo does so when it writes a layout, and finds no others in one).
 
 mod files;
 mod index;
