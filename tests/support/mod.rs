@@ -6,6 +6,7 @@
 //! *Not here:* assertions on ocm itself (`tests/suite`).
 
 pub mod certificates;
+pub mod deliver;
 pub mod fault;
 pub mod images;
 pub mod layers;
