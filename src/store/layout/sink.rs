@@ -173,10 +173,11 @@ fn commit(
     for referrer in attached.into_values() {
         index.list(Entry::of_root(referrer)?);
     }
-    let blobs = ["sha256", "sha512"].map(|algorithm| folder.blobs_path(algorithm));
-    blobs.iter().filter(|blobs| blobs.is_dir()).try_for_each(|blobs| files::sync_folder(blobs))?;
+    // `blobs` itself is the directory of no algorithm.
+    ["sha256", "sha512", ""].iter().try_for_each(|algorithm| files::sync_folder(&folder.blobs_path(algorithm)))?;
     write_index(folder, &index)?;
-    files::sync_folder(&folder.path)
+    files::sync_folder(&folder.path)?;
+    folder.path.parent().map_or(Ok(()), files::sync_folder)
 }
 
 /// Writes the index, unless that is what is there.
