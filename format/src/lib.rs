@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
+pub(crate) mod cache;
 pub mod chunk;
 pub mod codec;
 pub mod digest;
@@ -17,5 +18,7 @@ pub mod index;
 pub mod layout;
 pub mod recipe;
 pub mod set;
+pub mod tail;
 pub mod tar;
+pub mod volume;
 pub mod writer;
