@@ -22,3 +22,4 @@ pub mod set;
 pub mod tail;
 pub mod tar;
 pub mod volume;
+pub mod writer;
