@@ -16,6 +16,7 @@ pub mod error;
 pub mod frame;
 pub mod index;
 pub mod layout;
+pub mod reader;
 pub mod recipe;
 pub mod set;
 pub mod tail;
