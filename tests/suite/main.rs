@@ -10,4 +10,6 @@
 mod support;
 
 // One line for each area, in alphabetic order.
+mod conformance;
+mod layouts;
 mod support_works;
