@@ -3,6 +3,9 @@
 //! *Not here:* tests of parsers; they stand beside them.
 
 mod auth;
+mod certificate;
 mod plain;
 pub(super) mod program;
+mod proxy;
 mod server;
+mod trust;
