@@ -16,7 +16,7 @@ use super::access::Access;
 use super::authfile::Login;
 use super::challenge::Challenge;
 use super::credentials::Credentials;
-use super::retry::Attempts;
+use super::retry::Retries;
 use super::token::{Wanted, basic};
 use super::transport::Transport;
 use crate::error::Result;
@@ -28,7 +28,7 @@ const MANY: usize = 256;
 pub(super) struct Auth {
     host: String,
     credentials: Credentials,
-    attempts: Attempts,
+    retries: Retries,
     challenge: Mutex<Option<Challenge>>,
     slots: Mutex<BTreeMap<Vec<String>, Arc<Slot>>>,
 }
@@ -58,9 +58,9 @@ pub(super) struct Authorization {
 }
 
 impl Auth {
-    /// The authorizations of `host`; a token service gets as many `attempts` as any request.
-    pub(super) fn new(host: &str, credentials: Credentials, attempts: Attempts) -> Self {
-        Self { host: host.to_owned(), credentials, attempts, challenge: Mutex::default(), slots: Mutex::default() }
+    /// The authorizations of `host`; a token service gets as many `retries` as any request.
+    pub(super) fn new(host: &str, credentials: Credentials, retries: Retries) -> Self {
+        Self { host: host.to_owned(), credentials, retries, challenge: Mutex::default(), slots: Mutex::default() }
     }
 
     /// The authorization for `access`; `None` until the registry has asked for one.
@@ -148,7 +148,7 @@ impl Auth {
                 scopes.extend_from_slice(extra_scopes);
                 let service = service.as_deref();
                 let wanted = Wanted { host: &self.host, root, realm, service, scopes: &scopes, found: found.as_ref() };
-                let token = wanted.fetch(transport, self.attempts.clone()).await?;
+                let token = wanted.fetch(transport, &self.retries).await?;
                 (Some(token.header), Some(token.until))
             }
         };

@@ -9,6 +9,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 
+use super::retry::tried;
 use crate::error::Error;
 
 /// Why there was no answer.
@@ -29,6 +30,12 @@ impl Failure {
             None if error.is_builder() => Self::Final(told),
             None => Self::Transient(told),
         }
+    }
+
+    /// The error that a person is told after so many attempts.
+    pub(super) fn after(self, tries: u32) -> Error {
+        let error = self.into_error();
+        Error::new(error.kind(), format!("{error} ({})", tried(tries)))
     }
 
     /// The error that a person is told.

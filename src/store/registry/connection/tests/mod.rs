@@ -7,5 +7,6 @@ mod certificate;
 mod plain;
 pub(super) mod program;
 mod proxy;
+mod real;
 mod server;
 mod trust;

@@ -79,5 +79,5 @@ async fn a_proxy_that_is_not_there_is_told_as_the_cause() {
     let connection = Connection::new("reg.test", &options(Environment::from_iter(variables))).expect("a connection");
     let error = connection.send(Request::get("/v2/x", Access::None)).await.err().expect("no proxy").to_string();
     assert!(error.starts_with("GET https://reg.test/v2/x through the proxy 127.0.0.1:1: "), "{error}");
-    assert!(error.ends_with("Connection refused") && !error.contains("hunter2"), "{error}");
+    assert!(error.ends_with("Connection refused (tried 1 time)") && !error.contains("hunter2"), "{error}");
 }
