@@ -88,7 +88,8 @@ async fn what_is_left_is_done_in_the_order_of_the_plan_with_few_blobs_waiting() 
         let written: Vec<_> = state.written.iter().map(|line| line.split(' ').nth(1).unwrap_or_default().to_owned()).collect();
         assert_eq!(written, order);
         let mounting = if state.shares { 0 } else { jobs };
-        assert_eq!((state.most_waiting, state.most_running), (jobs, jobs + mounting));
+        let (waited, ran) = (state.most_waiting, state.most_running);
+        assert!(waited <= jobs && ran <= jobs + mounting && (jobs == 1 || ran > 1), "{waited} waited, {ran} ran");
     }
 }
 
