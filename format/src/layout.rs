@@ -1,0 +1,519 @@
+//! Header, footer and frame header: every fixed structure of a volume (SPEC sections 4, 5, 6).
+//!
+//! **Invariants.** The only file with offsets of fixed structures. Decoding takes exactly what encoding makes:
+//! reserved bytes are zero, sums hold, kinds are known.
+//!
+//! *Not here:* structures of growing size (`recipe`, `index`).
+
+use crate::codec::{Cursor, length, put_digest, put_uvarint};
+use crate::digest::{Digest, Hasher};
+use crate::error::{Error, Kind, Result};
+use crate::recipe::Run;
+
+/// The version of the format that this crate writes.
+pub const VERSION: u16 = 0;
+/// The draft of that version; 0 once it is frozen.
+pub const DRAFT: u16 = 1;
+/// The first bytes of a header: they catch text-mode and 7-bit damage.
+pub const HEADER_MAGIC: [u8; 8] = *b"\x8FOCM\r\n\x1A\n";
+/// The first bytes of a footer.
+pub const FOOTER_MAGIC: [u8; 8] = *b"\x8FOCMF\n\x1A\n";
+/// The size of header and footer, in bytes.
+pub const FIXED_BYTES: usize = 512;
+/// Where the header stands in the file.
+pub const HEADER_OFFSET: u64 = 512;
+/// How far before the end of the file the footer stands.
+pub const FOOTER_FROM_END: u64 = 1536;
+/// The skippable-frame magic of frame headers.
+pub const FRAME_MAGIC: u32 = 0x184D_2A57;
+/// A frame header with its 8 bytes of zstd framing, for codec 1.
+pub const FRAME_HEADER_BYTES: u64 = 60;
+
+/// The smallest cap of a volume.
+pub const MIN_CAP: u64 = 64 << 10;
+/// The highest number of a volume.
+pub const MAX_VOLUMES: u32 = 65_535;
+/// The most plain bytes of a frame.
+pub const MAX_FRAME_BYTES: u64 = 16 << 20;
+/// The most bytes of a pack.
+pub const MAX_PACK_BYTES: u64 = 32 << 20;
+/// The most bytes of a blob that is stored verbatim.
+pub const MAX_VERBATIM_BYTES: u64 = 64 << 10;
+/// The most bytes of the prefix of a frame.
+pub const MAX_PREFIX_BYTES: u64 = 2 << 20;
+/// The greatest depth of prefixes.
+pub const MAX_DEPTH: u8 = 4;
+/// The most bytes of SET.json, index.json, a directory and a `.rec`.
+pub const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+
+/// Footer flag: the last data volume of its set.
+pub const FLAG_LAST: u32 = 1;
+/// Footer flag: SET.json is in here.
+pub const FLAG_SET: u32 = 2;
+/// Footer flag: a parity volume.
+pub const FLAG_PARITY: u32 = 4;
+/// Footer flag: a catalogue.
+pub const FLAG_CATALOGUE: u32 = 8;
+
+/// An id of 16 bytes: of a set or of a lineage.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Id(pub [u8; 16]);
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for Id {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::damaged(format!("id {text:?} is not 32 hex digits"));
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 16 || !rest.is_empty() || text.bytes().any(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(wrong());
+        }
+        let mut id = [0u8; 16];
+        for (byte, pair) in id.iter_mut().zip(pairs) {
+            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(id))
+    }
+}
+
+/// What kind of volume a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VolumeKind {
+    /// It holds packs.
+    Data,
+    /// It can rebuild lost ones.
+    Parity,
+    /// It is the set without packs.
+    Catalogue,
+}
+
+/// What a set builds on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// Nothing: it is a base.
+    None,
+    /// An earlier set.
+    Set {
+        /// Its set id.
+        id: Id,
+        /// Its set root.
+        root: Digest,
+    },
+    /// What a destination holds.
+    Receipt {
+        /// The SHA-256 of the receipt.
+        root: Digest,
+    },
+}
+
+/// `OCM.VOLUME`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// What kind of volume it is.
+    pub kind: VolumeKind,
+    /// Feature bits that a reader may ignore.
+    pub compatible: u64,
+    /// Feature bits that a reader must know.
+    pub incompatible: u64,
+    /// The set that it belongs to.
+    pub set: Id,
+    /// The lineage of that set.
+    pub lineage: Id,
+    /// The generation of that set, from 1.
+    pub generation: u32,
+    /// The number of the volume within its kind, from 1.
+    pub number: u32,
+    /// The size that the file stays strictly below.
+    pub cap: u64,
+    /// The time of the set, seconds since 1970.
+    pub time: u64,
+    /// What the set builds on.
+    pub parent: Parent,
+}
+
+impl Header {
+    /// The 512 bytes of this header.
+    #[must_use]
+    pub fn encode(&self) -> [u8; FIXED_BYTES] {
+        let (parent_kind, parent_id, parent_root) = match self.parent {
+            Parent::None => (0, Id::default(), Digest::Sha256([0; 32])),
+            Parent::Set { id, root } => (1, id, root),
+            Parent::Receipt { root } => (2, Id::default(), root),
+        };
+        let kind = match self.kind {
+            VolumeKind::Data => 0,
+            VolumeKind::Parity => 1,
+            VolumeKind::Catalogue => 2,
+        };
+        let mut out = HEADER_MAGIC.to_vec();
+        put_version(&mut out);
+        out.extend([kind, parent_kind, 0, 0]);
+        out.extend(self.compatible.to_le_bytes());
+        out.extend(self.incompatible.to_le_bytes());
+        out.extend(self.set.0);
+        out.extend(self.lineage.0);
+        out.extend(self.generation.to_le_bytes());
+        out.extend(self.number.to_le_bytes());
+        out.extend(self.cap.to_le_bytes());
+        out.extend(self.time.to_le_bytes());
+        out.extend(parent_id.0);
+        out.extend(parent_root.bytes());
+        seal(&out)
+    }
+
+    /// Reads a header. The magic is checked first, so that a stranger is told from damage.
+    pub fn decode(bytes: &[u8; FIXED_BYTES]) -> Result<Self> {
+        let mut cursor = open(bytes, HEADER_MAGIC, "header")?;
+        let kind = match cursor.u8()? {
+            0 => VolumeKind::Data,
+            1 => VolumeKind::Parity,
+            2 => VolumeKind::Catalogue,
+            other => return Err(cursor.wrong(&format!("volume kind {other} is unknown"))),
+        };
+        let parent_kind = cursor.u8()?;
+        cursor.zeros(2)?;
+        let (compatible, incompatible) = (cursor.u64()?, cursor.u64()?);
+        if incompatible != 0 {
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("header: it uses features {incompatible:#x}, which this version does not have"),
+            ));
+        }
+        let (set, lineage) = (Id(cursor.array()?), Id(cursor.array()?));
+        let (generation, number) = (cursor.u32()?, cursor.u32()?);
+        let (cap, time) = (cursor.u64()?, cursor.u64()?);
+        let (id, root) = (Id(cursor.array()?), cursor.sha256()?);
+        let none = Digest::Sha256([0; 32]);
+        let parent = match parent_kind {
+            0 if id == Id::default() && root == none => Parent::None,
+            1 => Parent::Set { id, root },
+            2 if id == Id::default() => Parent::Receipt { root },
+            _ => return Err(cursor.wrong("its parent makes no sense")),
+        };
+        if generation == 0 || number == 0 || number > MAX_VOLUMES || cap < MIN_CAP {
+            return Err(cursor.wrong("generation, number or cap is out of bounds"));
+        }
+        Ok(Self { kind, compatible, incompatible, set, lineage, generation, number, cap, time, parent })
+    }
+}
+
+/// `OCM.FOOTER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footer {
+    /// See `FLAG_…`.
+    pub flags: u32,
+    /// The set, as in the header.
+    pub set: Id,
+    /// The volume number, as in the header.
+    pub number: u32,
+    /// The size of the file.
+    pub file_bytes: u64,
+    /// Where the content of `OCM.INDEX` is.
+    pub index_offset: u64,
+    /// Its length.
+    pub index_bytes: u64,
+    /// The length of the directory at its end.
+    pub directory_bytes: u64,
+    /// The SHA-256 of the directory.
+    pub directory: Digest,
+    /// Where SET.json is; 0 without one.
+    pub set_json_offset: u64,
+    /// Its length; 0 without one.
+    pub set_json_bytes: u64,
+    /// Its SHA-256; zero without one.
+    pub set_json: Digest,
+    /// The SHA-256 of the tail.
+    pub tail: Digest,
+    /// The length of the stream.
+    pub stream_bytes: u64,
+    /// The volume root.
+    pub root: Digest,
+}
+
+impl Footer {
+    /// The 512 bytes of this footer.
+    #[must_use]
+    pub fn encode(&self) -> [u8; FIXED_BYTES] {
+        let mut out = FOOTER_MAGIC.to_vec();
+        put_version(&mut out);
+        out.extend(self.flags.to_le_bytes());
+        out.extend(self.set.0);
+        out.extend(self.number.to_le_bytes());
+        out.extend([0; 4]);
+        for number in [self.file_bytes, self.index_offset, self.index_bytes, self.directory_bytes] {
+            out.extend(number.to_le_bytes());
+        }
+        out.extend(self.directory.bytes());
+        out.extend(self.set_json_offset.to_le_bytes());
+        out.extend(self.set_json_bytes.to_le_bytes());
+        out.extend(self.set_json.bytes());
+        out.extend(self.tail.bytes());
+        out.extend(self.stream_bytes.to_le_bytes());
+        out.extend(self.root.bytes());
+        seal(&out)
+    }
+
+    /// Reads a footer; that its numbers fit the file is the caller's matter.
+    pub fn decode(bytes: &[u8; FIXED_BYTES]) -> Result<Self> {
+        let mut cursor = open(bytes, FOOTER_MAGIC, "footer")?;
+        let flags = cursor.u32()?;
+        if flags & !(FLAG_LAST | FLAG_SET | FLAG_PARITY | FLAG_CATALOGUE) != 0 {
+            return Err(cursor.wrong("a flag is unknown"));
+        }
+        let (set, number) = (Id(cursor.array()?), cursor.u32()?);
+        cursor.zeros(4)?;
+        Ok(Self {
+            flags,
+            set,
+            number,
+            file_bytes: cursor.u64()?,
+            index_offset: cursor.u64()?,
+            index_bytes: cursor.u64()?,
+            directory_bytes: cursor.u64()?,
+            directory: cursor.sha256()?,
+            set_json_offset: cursor.u64()?,
+            set_json_bytes: cursor.u64()?,
+            set_json: cursor.sha256()?,
+            tail: cursor.sha256()?,
+            stream_bytes: cursor.u64()?,
+            root: cursor.sha256()?,
+        })
+    }
+}
+
+/// The volume root: what SET.json says of a volume.
+#[must_use]
+pub fn volume_root(header: &[u8; FIXED_BYTES], directory: &Digest, stream_bytes: u64) -> Digest {
+    let mut hasher = Hasher::sha256();
+    hasher.update(b"ocm archive volume root\0");
+    hasher.update(header);
+    hasher.update(directory.bytes());
+    hasher.update(&stream_bytes.to_le_bytes());
+    hasher.finish()
+}
+
+/// How a frame is compressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Codec {
+    /// zstd alone.
+    Zstd,
+    /// zstd with a prefix of earlier content.
+    Prefix {
+        /// How many prefixes deep.
+        depth: u8,
+        /// The prefix.
+        runs: Vec<Run>,
+    },
+}
+
+/// What stands before each frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// How it is compressed.
+    pub codec: Codec,
+    /// The length of the zstd frame.
+    pub stored_bytes: u32,
+    /// Its plain length.
+    pub plain_bytes: u32,
+    /// The SHA-256 of the zstd frame.
+    pub digest: Digest,
+}
+
+impl FrameHeader {
+    /// The skippable frame, with its zstd framing.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let (codec, depth, runs) = match &self.codec {
+            Codec::Zstd => (1, 0, None),
+            Codec::Prefix { depth, runs } => (2, *depth, Some(runs)),
+        };
+        let mut body = b"OCMF".to_vec();
+        body.extend([codec, depth, 0, 0]);
+        body.extend(self.stored_bytes.to_le_bytes());
+        body.extend(self.plain_bytes.to_le_bytes());
+        body.extend(self.digest.bytes());
+        if let Some(runs) = runs {
+            put_uvarint(&mut body, u64::try_from(runs.len()).unwrap_or(u64::MAX));
+            for run in runs {
+                put_digest(&mut body, &run.digest);
+                put_uvarint(&mut body, run.offset);
+                put_uvarint(&mut body, run.bytes);
+            }
+        }
+        body.extend(crc32c::crc32c(&body).to_le_bytes());
+        let mut out = FRAME_MAGIC.to_le_bytes().to_vec();
+        out.extend(u32::try_from(length(&body)).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend(body);
+        out
+    }
+
+    /// Reads a frame header from the front of `bytes`; says how many bytes it took.
+    pub fn decode(bytes: &[u8]) -> Result<(Self, usize)> {
+        let mut outer = Cursor::new(bytes, "frame header");
+        if outer.u32()? != FRAME_MAGIC {
+            return Err(outer.wrong("its magic is wrong"));
+        }
+        let body_bytes = crate::error::cap(u64::from(outer.u32()?), 1 << 20, "frame header")?;
+        let body = outer.take(body_bytes)?;
+        let (content, sum) = body.split_last_chunk::<4>().ok_or_else(|| outer.wrong("it is too short"))?;
+        if crc32c::crc32c(content) != u32::from_le_bytes(*sum) {
+            return Err(outer.wrong("its checksum does not hold"));
+        }
+        let header = Self::decode_content(Cursor::new(content, "frame header"))?;
+        Ok((header, body_bytes.saturating_add(8)))
+    }
+
+    fn decode_content(mut cursor: Cursor<'_>) -> Result<Self> {
+        if cursor.array()? != *b"OCMF" {
+            return Err(cursor.wrong("its tag is wrong"));
+        }
+        let (codec, depth) = (cursor.u8()?, cursor.u8()?);
+        cursor.zeros(2)?;
+        let (stored_bytes, plain_bytes, digest) = (cursor.u32()?, cursor.u32()?, cursor.sha256()?);
+        if plain_bytes == 0 || u64::from(plain_bytes) > MAX_FRAME_BYTES {
+            return Err(cursor.wrong("its plain length is out of bounds"));
+        }
+        let codec = match (codec, depth) {
+            (1, 0) => Codec::Zstd,
+            (2, 1..=MAX_DEPTH) => Codec::Prefix { depth, runs: prefix_runs(&mut cursor)? },
+            _ => return Err(Error::new(Kind::Unsupported, format!("frame header: codec {codec} with depth {depth} is unknown"))),
+        };
+        cursor.end()?;
+        Ok(Self { codec, stored_bytes, plain_bytes, digest })
+    }
+}
+
+fn prefix_runs(cursor: &mut Cursor<'_>) -> Result<Vec<Run>> {
+    let count = cursor.count(MAX_PREFIX_BYTES, "runs of a prefix")?;
+    let mut left = MAX_PREFIX_BYTES;
+    let mut runs = Vec::new();
+    for _ in 0..count {
+        let run = Run { digest: cursor.digest()?, offset: cursor.uvarint()?, bytes: cursor.uvarint()? };
+        left = left.checked_sub(run.bytes).ok_or_else(|| cursor.wrong("the prefix is too long"))?;
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+fn put_version(out: &mut Vec<u8>) {
+    out.extend(VERSION.to_le_bytes());
+    out.extend(DRAFT.to_le_bytes());
+}
+
+/// `content` with zeros up to the checksum, and the checksum.
+fn seal(content: &[u8]) -> [u8; FIXED_BYTES] {
+    let mut out = [0u8; FIXED_BYTES];
+    out.iter_mut().zip(content).for_each(|(place, byte)| *place = *byte);
+    if let Some((covered, sum)) = out.split_last_chunk_mut::<4>() {
+        *sum = crc32c::crc32c(covered).to_le_bytes();
+    }
+    out
+}
+
+/// Checks magic, checksum and version; what is left are the fields, and after them zeros that are checked here too.
+fn open<'a>(bytes: &'a [u8; FIXED_BYTES], magic: [u8; 8], what: &'static str) -> Result<Cursor<'a>> {
+    let mut cursor = Cursor::new(bytes, what);
+    if cursor.array()? != magic {
+        return Err(Error::new(Kind::NotAVolume, format!("{what}: its magic is wrong")));
+    }
+    let (covered, sum) = bytes.split_last_chunk::<4>().ok_or_else(|| cursor.wrong("it is too short"))?;
+    if crc32c::crc32c(covered) != u32::from_le_bytes(*sum) {
+        return Err(cursor.wrong("its checksum does not hold"));
+    }
+    let (version, draft) = (cursor.u16()?, cursor.u16()?);
+    if (version, draft) != (VERSION, DRAFT) {
+        let text = format!("{what}: it is of format version {version} draft {draft}; this program reads version {VERSION} draft {DRAFT}");
+        return Err(Error::new(Kind::Version, text));
+    }
+    let fields = if magic == HEADER_MAGIC { 136 } else { 224 };
+    let reserved = covered.get(fields..).ok_or_else(|| cursor.wrong("it is too short"))?;
+    Cursor::new(reserved, what).zeros(reserved.len())?;
+    Ok(cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Header {
+        Header {
+            kind: VolumeKind::Catalogue,
+            compatible: 5,
+            incompatible: 0,
+            set: Id([1; 16]),
+            lineage: Id([2; 16]),
+            generation: 7,
+            number: 3,
+            cap: MIN_CAP,
+            time: 1_700_000_000,
+            parent: Parent::Set { id: Id([3; 16]), root: Digest::of(b"parent") },
+        }
+    }
+
+    #[test]
+    fn a_header_comes_back_and_every_flipped_bit_is_seen() {
+        let bytes = sample().encode();
+        assert_eq!(Header::decode(&bytes).expect("a header"), sample());
+        for bit in 0..FIXED_BYTES * 8 {
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Header::decode(&flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_footer_comes_back() {
+        let footer = Footer {
+            flags: FLAG_LAST | FLAG_SET,
+            set: Id([1; 16]),
+            number: 3,
+            file_bytes: 1,
+            index_offset: 2,
+            index_bytes: 3,
+            directory_bytes: 4,
+            directory: Digest::of(b"d"),
+            set_json_offset: 5,
+            set_json_bytes: 6,
+            set_json: Digest::of(b"s"),
+            tail: Digest::of(b"t"),
+            stream_bytes: 7,
+            root: Digest::of(b"r"),
+        };
+        assert_eq!(Footer::decode(&footer.encode()).expect("a footer"), footer);
+    }
+
+    #[test]
+    fn another_draft_is_refused_with_both_numbers() {
+        let mut bytes = sample().encode();
+        bytes[10] = 9;
+        let resealed = seal(&bytes[..508]);
+        let error = Header::decode(&resealed).expect_err("another draft");
+        assert_eq!(error.kind(), Kind::Version);
+        assert!(error.to_string().contains("draft 9") && error.to_string().contains("draft 1"), "{error}");
+    }
+
+    #[test]
+    fn frame_headers_come_back() {
+        let plain = FrameHeader { codec: Codec::Zstd, stored_bytes: 9, plain_bytes: 10, digest: Digest::of(b"x") };
+        let bytes = plain.encode();
+        assert_eq!(length(&bytes), FRAME_HEADER_BYTES);
+        assert_eq!(FrameHeader::decode(&bytes).expect("a header"), (plain.clone(), bytes.len()));
+        let runs = vec![Run { digest: Digest::of(b"old"), offset: 3, bytes: 4 }];
+        let patch = FrameHeader { codec: Codec::Prefix { depth: 2, runs }, ..plain };
+        let bytes = patch.encode();
+        assert_eq!(FrameHeader::decode(&bytes).expect("a header"), (patch, bytes.len()));
+    }
+}
