@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use ocm::image::{Repository, Sink, Source};
 use ocm::store::layout::{LayoutSink, LayoutSource};
 use ocm::store::memory::Memory;
+use ocm::store::registry::{Options, Registry, RegistrySink};
 use tempfile::TempDir;
+
+use crate::support;
 
 /// One store, with nothing in it at first.
 #[async_trait]
@@ -78,5 +81,41 @@ impl Place for InLayout {
 
     async fn source(&self) -> Arc<dyn Source> {
         Arc::new(LayoutSource::open(self.0.path().join("layout"), None).await.expect("a source"))
+    }
+}
+
+/// Debian's registry; it has no referrers API, so that referrers go by the fallback tag.
+pub(super) struct InRegistry {
+    server: support::registry::Registry,
+}
+
+impl InRegistry {
+    /// A registry of its own; `None` where none is installed.
+    pub(super) fn start() -> Option<Self> {
+        Some(Self { server: support::registry::Registry::start()? })
+    }
+}
+
+#[async_trait]
+impl Place for InRegistry {
+    fn repository(&self) -> Repository {
+        Repository::new(self.server.host(), "team/app").expect("a repository")
+    }
+
+    async fn sink(&self) -> Box<dyn Sink> {
+        let registry = Registry::new(Options::default());
+        Box::new(RegistrySink::new(&registry, self.server.host()).expect("a sink"))
+    }
+
+    async fn source(&self) -> Arc<dyn Source> {
+        Arc::new(Registry::new(Options::default()))
+    }
+
+    fn names_wait_for_finish(&self) -> bool {
+        false
+    }
+
+    fn lists_itself(&self) -> bool {
+        false
     }
 }
