@@ -76,6 +76,13 @@ pub fn wrap(plain: &[u8]) -> Result<Vec<u8>> {
 /// The content of `stored`, which must be one whole frame of exactly `plain_bytes`; `prefix` is what it was
 /// compressed with, if it was. `plain_bytes` has passed its limit already.
 pub fn decompress(stored: &[u8], plain_bytes: usize, prefix: Option<&[u8]>) -> Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    decompress_into(&mut plain, stored, plain_bytes, prefix)?;
+    Ok(plain)
+}
+
+/// The same, in place of what `plain` holds; its memory is used again.
+pub fn decompress_into(plain: &mut Vec<u8>, stored: &[u8], plain_bytes: usize, prefix: Option<&[u8]>) -> Result<()> {
     let wrong = |why: &str| Error::damaged(format!("frame: {why}"));
     let says = zstd_safe::get_frame_content_size(stored).ok().flatten();
     if says.and_then(|size| usize::try_from(size).ok()) != Some(plain_bytes) {
@@ -84,14 +91,16 @@ pub fn decompress(stored: &[u8], plain_bytes: usize, prefix: Option<&[u8]>) -> R
     if zstd_safe::find_frame_compressed_size(stored).ok() != Some(stored.len()) {
         return Err(wrong("it does not end where it must"));
     }
-    let plain = match prefix {
-        None => decompress_alone(stored, plain_bytes),
-        Some(prefix) => decompress_after(stored, plain_bytes, prefix),
+    plain.clear();
+    plain.reserve_exact(plain_bytes);
+    let made = match prefix {
+        None => decompress_alone(plain, stored),
+        Some(prefix) => decompress_after(plain, stored, prefix),
     };
-    plain.filter(|plain| plain.len() == plain_bytes).ok_or_else(|| wrong("it does not decompress"))
+    if made == Some(plain_bytes) { Ok(()) } else { Err(wrong("it does not decompress")) }
 }
 
-fn decompress_alone(stored: &[u8], plain_bytes: usize) -> Option<Vec<u8>> {
+fn decompress_alone(plain: &mut Vec<u8>, stored: &[u8]) -> Option<usize> {
     thread_local! {
         static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
     }
@@ -101,18 +110,16 @@ fn decompress_alone(stored: &[u8], plain_bytes: usize) -> Option<Vec<u8>> {
         }
         let decompressor = kept.as_mut()?;
         decompressor.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
-        decompressor.decompress(stored, plain_bytes).ok()
+        decompressor.decompress_to_buffer(stored, plain).ok()
     })
 }
 
-fn decompress_after(stored: &[u8], plain_bytes: usize, prefix: &[u8]) -> Option<Vec<u8>> {
+fn decompress_after(plain: &mut Vec<u8>, stored: &[u8], prefix: &[u8]) -> Option<usize> {
     let mut context = zstd_safe::DCtx::try_create()?;
     context.reset(ResetDirective::SessionAndParameters).ok()?;
     context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
     context.ref_prefix(prefix).ok()?;
-    let mut plain = Vec::with_capacity(plain_bytes);
-    context.decompress(&mut plain, stored).ok()?;
-    Some(plain)
+    context.decompress(plain, stored).ok()
 }
 
 #[cfg(test)]

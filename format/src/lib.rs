@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
+pub(crate) mod cache;
+pub mod catalogue;
 pub mod chunk;
 pub mod codec;
 pub mod digest;
@@ -15,5 +17,10 @@ pub mod error;
 pub mod frame;
 pub mod index;
 pub mod layout;
+pub mod reader;
 pub mod recipe;
+pub mod set;
+pub mod tail;
 pub mod tar;
+pub mod volume;
+pub mod writer;

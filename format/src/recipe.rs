@@ -319,7 +319,8 @@ fn take_piece(cursor: &mut Cursor<'_>) -> Result<Piece> {
     }
 }
 
-fn take_replay(cursor: &mut Cursor<'_>, bytes: u64) -> Result<Replay> {
+/// Reads a replay that makes `bytes` bytes.
+pub(crate) fn take_replay(cursor: &mut Cursor<'_>, bytes: u64) -> Result<Replay> {
     let encoder = cursor.uvarint()?;
     let parameter_bytes = cursor.count(MAX_PARAMETER_BYTES, "parameters of an encoder")?;
     let parameters = cursor.take(parameter_bytes)?.to_vec();
@@ -349,18 +350,23 @@ fn take_parts(cursor: &mut Cursor<'_>) -> Result<Vec<Part>> {
     let count = cursor.count(MAX_PARTS, "parts")?;
     let mut parts = Vec::new();
     for _ in 0..count {
-        parts.push(match cursor.u8()? {
-            0 => {
-                let volume = cursor.uvarint()?;
-                let volume = u32::try_from(volume).ok().filter(|n| (1..=crate::layout::MAX_VOLUMES).contains(n));
-                let volume = volume.ok_or_else(|| cursor.wrong("a volume number is out of bounds"))?;
-                Part::Range(Range { volume, offset: cursor.uvarint()?, bytes: cursor.uvarint()? })
-            }
-            1 => Part::Run(Run { digest: cursor.digest()?, offset: cursor.uvarint()?, bytes: cursor.uvarint()? }),
-            other => return Err(cursor.wrong(&format!("part {other} is unknown"))),
-        });
+        parts.push(take_part(cursor)?);
     }
     Ok(parts)
+}
+
+/// Reads the next part.
+pub(crate) fn take_part(cursor: &mut Cursor<'_>) -> Result<Part> {
+    match cursor.u8()? {
+        0 => {
+            let volume = cursor.uvarint()?;
+            let volume = u32::try_from(volume).ok().filter(|n| (1..=crate::layout::MAX_VOLUMES).contains(n));
+            let volume = volume.ok_or_else(|| cursor.wrong("a volume number is out of bounds"))?;
+            Ok(Part::Range(Range { volume, offset: cursor.uvarint()?, bytes: cursor.uvarint()? }))
+        }
+        1 => Ok(Part::Run(Run { digest: cursor.digest()?, offset: cursor.uvarint()?, bytes: cursor.uvarint()? })),
+        other => Err(cursor.wrong(&format!("part {other} is unknown"))),
+    }
 }
 
 #[cfg(test)]

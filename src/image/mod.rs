@@ -13,6 +13,7 @@ pub mod name;
 pub mod place;
 pub mod platform;
 pub mod verify;
+pub mod wanted;
 
 pub use contents::{Contents, Item, Role, State};
 pub use descriptor::Descriptor;
@@ -22,3 +23,4 @@ pub use name::{Reference, Repository};
 pub use ocm_format::digest::Digest;
 pub use platform::Platform;
 pub use verify::Verified;
+pub use wanted::Wanted;

@@ -119,6 +119,13 @@ impl Reference {
     }
 }
 
+impl From<Repository> for Reference {
+    /// The repository alone, without tag and digest.
+    fn from(repository: Repository) -> Self {
+        Self { repository, tag: None, digest: None }
+    }
+}
+
 impl FromStr for Reference {
     type Err = Error;
 

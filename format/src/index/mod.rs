@@ -5,7 +5,12 @@
 //!
 //! *Not here:* which rows a writer makes (`writer`), and what readers do with them (`reader`).
 
+pub(crate) mod decode;
+mod directory;
+pub mod read;
 pub mod write;
+
+pub use directory::Directory;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};

@@ -254,7 +254,7 @@ fn blocks_bound(plain: u64) -> u64 {
 }
 
 /// A replay as rows: one for each stretch between restarts.
-fn segments(replay: &Replay) -> Vec<(u64, PieceKind)> {
+pub(crate) fn segments(replay: &Replay) -> Vec<(u64, PieceKind)> {
     let mut rows = Vec::new();
     let ends = replay.restarts.iter().skip(1).map(|next| (next.plain_offset, next.output_bit));
     let ends = ends.chain([(replay.plain_bytes, replay.bytes.saturating_mul(8))]);

@@ -1,0 +1,268 @@
+//! [`Form`]: a run of bytes as it is stored, and how a stretch of it is found.
+//!
+//! **Invariants.** A step gives at least one byte or an error. Runs nest at most [`MAX_RUNS`] deep and prefixes at most as deep as the format
+//! allows, and the steps of one call are counted, so that cycles and floods of references end in an error.
+//!
+//! *Not here:* bytes of frames (`frames`).
+
+use std::sync::Arc;
+
+use super::frames::{Chunk, Content};
+use super::{Inner, Located};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::index::{FrameRow, PieceKind, PlainRow, Stored};
+use crate::layout::{Codec, FrameHeader, MAX_DEPTH, MAX_PREFIX_BYTES};
+use crate::recipe::{Part, Range, Run};
+use crate::tar;
+use crate::volume::Volume;
+
+/// How deep runs may refer to runs: through all ancestors, and some turns within a set.
+const MAX_RUNS: u32 = 128;
+/// How many references one call may follow.
+const MAX_STEPS: u32 = 1 << 16;
+/// The longest header of a frame.
+const MAX_FRAME_HEADER_BYTES: u64 = (1 << 20) + 8;
+
+/// Bytes of a blob or of its plain form.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    /// The set whose volumes ranges mean, as its place among the open sets.
+    set: usize,
+    /// The volume whose index has the record.
+    volume: Arc<Volume>,
+    /// The blob, for messages.
+    pub(super) blob: Digest,
+    /// How many bytes.
+    pub(super) bytes: u64,
+    way: Way,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Verbatim { file_offset: u64 },
+    Parts { position: u64 },
+    Pieces { position: u64 },
+}
+
+/// How far one call has gone.
+pub(super) struct Steps {
+    left: u32,
+    runs: u32,
+    prefixes: u8,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self { left: MAX_STEPS, runs: MAX_RUNS, prefixes: MAX_DEPTH }
+    }
+}
+
+impl Steps {
+    fn take(&mut self) -> Result<()> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| Error::limit("it refers to more content than one read may follow"))?;
+        Ok(())
+    }
+}
+
+impl Form {
+    /// The bytes of a blob.
+    pub(super) fn stored(located: &Located) -> Self {
+        let row = &located.row;
+        let way = match row.stored {
+            Stored::Verbatim { file_offset } => Way::Verbatim { file_offset },
+            Stored::Raw { position } => Way::Parts { position },
+            Stored::Pieces { position } => Way::Pieces { position },
+        };
+        Self { set: located.set, volume: Arc::clone(&located.volume), blob: row.digest, bytes: row.bytes, way }
+    }
+
+    /// The bytes of its plain form.
+    pub(super) fn plain(located: &Located) -> Result<Self> {
+        match located.row.plain {
+            PlainRow::Own => Ok(Self::stored(located)),
+            PlainRow::Unknown => {
+                let what = format!("the plain form of blob {} is not listed: it is made by decompressing the blob", located.row.digest);
+                Err(Error::new(Kind::Unsupported, what))
+            }
+            PlainRow::Listed { bytes, position, .. } => {
+                let (volume, way) = (Arc::clone(&located.volume), Way::Parts { position });
+                Ok(Self { set: located.set, volume, blob: located.row.digest, bytes, way })
+            }
+        }
+    }
+}
+
+impl Form {
+    /// Calls `visit` with each part that these bytes lie in, in order; says whether an encoder makes some of them
+    /// from the plain form.
+    pub(super) fn each_part(&self, visit: &mut impl FnMut(&Part) -> Result<()>) -> Result<bool> {
+        match self.way {
+            Way::Verbatim { .. } => Ok(false),
+            Way::Parts { position } => each_part(&self.volume, position, self.bytes, visit).map(|()| false),
+            Way::Pieces { position } => {
+                let (mut at, mut replays) = (0, false);
+                while at < self.bytes {
+                    let row = self.volume.piece_at(position.saturating_add(at))?;
+                    let bytes = row.bytes.min(self.bytes.saturating_sub(at));
+                    match row.kind {
+                        PieceKind::Raw { position } => each_part(&self.volume, position, bytes, visit)?,
+                        PieceKind::Replay { .. } | PieceKind::Restart { .. } => replays = true,
+                    }
+                    at = row.position.saturating_add(row.bytes).saturating_sub(position);
+                }
+                Ok(replays)
+            }
+        }
+    }
+}
+
+fn each_part(volume: &Volume, position: u64, bytes: u64, visit: &mut impl FnMut(&Part) -> Result<()>) -> Result<()> {
+    let end = position.saturating_add(bytes);
+    let mut at = position;
+    while at < end {
+        let row = volume.part_at(at)?;
+        visit(&row.part)?;
+        at = row.position.saturating_add(row.part.bytes());
+    }
+    Ok(())
+}
+
+impl Inner {
+    /// Bytes of `form` from `at`, which is before its end: as many as lie together, at most `most`.
+    pub(super) fn chunk(&self, form: &Form, at: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
+        let left = form.bytes.checked_sub(at).filter(|left| *left > 0).ok_or_else(|| beyond(form, at))?;
+        let most = most.min(left);
+        match form.way {
+            Way::Verbatim { file_offset } => {
+                let content = self.frames.verbatim(&form.volume, &form.blob, form.bytes, file_offset)?;
+                Ok(Chunk::of(content, at, most))
+            }
+            Way::Parts { position } => self.in_parts(form, position.saturating_add(at), most, steps),
+            Way::Pieces { position } => self.in_pieces(form, position, at, most, steps),
+        }
+    }
+
+    fn in_pieces(&self, form: &Form, first: u64, at: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
+        let row = form.volume.piece_at(first.saturating_add(at))?;
+        let into = first.saturating_add(at).saturating_sub(row.position);
+        match row.kind {
+            PieceKind::Raw { position } => {
+                let most = most.min(row.bytes.saturating_sub(into));
+                self.in_parts(form, position.saturating_add(into), most, steps)
+            }
+            PieceKind::Replay { .. } | PieceKind::Restart { .. } => Err(unsupported(form, first, row.position)),
+        }
+    }
+
+    fn in_parts(&self, form: &Form, position: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
+        steps.take()?;
+        let row = form.volume.part_at(position)?;
+        let into = position.saturating_sub(row.position);
+        let most = most.min(row.part.bytes().saturating_sub(into));
+        match row.part {
+            Part::Range(range) => self.in_range(form.set, &range, into, most, steps),
+            Part::Run(run) => self.in_run(form.set, &run, into, most, steps),
+        }
+    }
+
+    fn in_range(&self, set: usize, range: &Range, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
+        let volume = self.volume(set, range.volume)?;
+        let at = range.offset.saturating_add(into);
+        let row = volume.frame_at(at)?;
+        let content = self.frame(set, volume, &row, steps)?;
+        Ok(Chunk::of(content, at.saturating_sub(row.stream_offset), most))
+    }
+
+    fn in_run(&self, set: usize, run: &Run, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
+        let runs = steps.runs;
+        steps.runs = runs.checked_sub(1).ok_or_else(|| Error::damaged(format!("runs of blob {} refer to each other", run.digest)))?;
+        let located = self.locate(set, &run.digest)?.ok_or_else(|| self.nowhere(set, &run.digest))?;
+        let form = Form::plain(&located)?;
+        if run.offset.checked_add(run.bytes).is_none_or(|end| end > form.bytes) {
+            return Err(Error::damaged(format!("a run of blob {} ends beyond it", run.digest)));
+        }
+        let chunk = self.chunk(&form, run.offset.saturating_add(into), most, steps);
+        steps.runs = runs;
+        chunk
+    }
+
+    fn frame(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Arc<Content>> {
+        if let Some(content) = self.frames.at_hand(volume, row) {
+            return Ok(content);
+        }
+        match row.codec {
+            1 => self.frames.frame(volume, row, None),
+            // The prefix comes first, outside of the cache's turn: two frames that need each other must not wait.
+            2 => {
+                let prefix = self.prefix(set, volume, row, steps)?;
+                self.frames.frame(volume, row, Some(&prefix))
+            }
+            other => Err(volume.placed(Error::new(Kind::Unsupported, format!("frame: codec {other} is unknown")).at(row.file_offset))),
+        }
+    }
+
+    /// The bytes that a frame with a prefix was compressed after.
+    fn prefix(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Vec<u8>> {
+        let prefixes = steps.prefixes;
+        let too_deep = || volume.placed(Error::damaged("frame: its prefixes are too deep").at(row.file_offset));
+        steps.prefixes = prefixes.checked_sub(1).ok_or_else(too_deep)?;
+        let header = frame_header(volume, row)?;
+        let Codec::Prefix { runs, .. } = header.codec else {
+            return Err(volume.placed(Error::damaged("frame: its header has no prefix").at(row.file_offset)));
+        };
+        let mut prefix = Vec::new();
+        for run in runs {
+            let end = length(&prefix).saturating_add(run.bytes);
+            crate::error::cap(end, MAX_PREFIX_BYTES, "prefix of a frame")?;
+            let mut into = 0;
+            while into < run.bytes {
+                steps.take()?;
+                let chunk = self.in_run(set, &run, into, run.bytes.saturating_sub(into), steps)?;
+                into = into.saturating_add(length(&chunk));
+                prefix.extend_from_slice(&chunk);
+            }
+        }
+        steps.prefixes = prefixes;
+        Ok(prefix)
+    }
+}
+
+/// The header before the frame of `row`: it stands right after the frame before, or at the beginning of the pack.
+fn frame_header(volume: &Volume, row: &FrameRow) -> Result<FrameHeader> {
+    let mut begin = volume.member_at(row.file_offset)?.offset.saturating_add(tar::BLOCK);
+    if let Some(before) = row.stream_offset.checked_sub(1) {
+        let before = volume.frame_at(before)?;
+        begin = begin.max(before.file_offset.saturating_add(before.stored_bytes.into()));
+    }
+    let placed = |error: Error| volume.placed(error.at(begin));
+    let wrong = || placed(Error::damaged("frame header: it is not the one of the index"));
+    let bytes = row.file_offset.checked_sub(begin).ok_or_else(wrong)?;
+    let bytes = crate::error::cap(bytes, MAX_FRAME_HEADER_BYTES, "frame header").map_err(placed)?;
+    let content = volume.read_vec(begin, bytes)?;
+    let (header, used) = FrameHeader::decode(&content).map_err(placed)?;
+    let agrees = (header.digest, header.stored_bytes, header.plain_bytes) == (row.digest, row.stored_bytes, row.plain_bytes);
+    if agrees && used == bytes { Ok(header) } else { Err(wrong()) }
+}
+
+/// Names the encoder of the replay that the piece at `position` belongs to.
+fn unsupported(form: &Form, first: u64, position: u64) -> Error {
+    let mut row = form.volume.piece_at(position);
+    let encoder = loop {
+        match row.as_ref().map(|row| (&row.kind, row.position)) {
+            Ok((PieceKind::Replay { encoder, .. }, _)) => break encoder.to_string(),
+            Ok((PieceKind::Restart { .. }, begin)) if begin > first => row = form.volume.piece_at(begin.saturating_sub(1)),
+            _ => break "(unknown)".into(),
+        }
+    };
+    let what = format!("blob {} needs encoder {encoder}, which this version does not have", form.blob);
+    form.volume.placed(Error::new(Kind::Unsupported, what))
+}
+
+fn beyond(form: &Form, at: u64) -> Error {
+    Error::new(Kind::Usage, format!("blob {} has no byte {at}", form.blob))
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    crate::codec::length(bytes)
+}

@@ -1,0 +1,349 @@
+//! [`SetManifest`]: what SET.json says (SPEC section 8).
+//!
+//! **Invariants.** [`SetManifest::to_bytes`] and [`SetManifest::parse`] are inverse; the set root is the SHA-256 of
+//! these bytes. Volumes are in order of their numbers, from 1 without a gap. Unknown keys are kept and ignored.
+//!
+//! *Not here:* what `items` and `options` mean.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::json;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::layout::{DRAFT, Id, MAX_DOCUMENT_BYTES, MAX_VOLUMES, MIN_CAP, VERSION};
+
+const FORMAT: &str = "ocm-archive";
+/// The most ancestors that a set names.
+pub const MAX_ANCESTORS: usize = 64;
+
+/// What SET.json says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetManifest {
+    /// Names of the feature bits set, sorted.
+    pub features: Vec<String>,
+    /// The set id.
+    pub set: Id,
+    /// When the set was made, in seconds since 1970.
+    pub time: u64,
+    /// The size that each volume stays strictly below, in bytes.
+    pub cap: u64,
+    /// The generation, from 1.
+    pub generation: u32,
+    /// The lineage that the set belongs to.
+    pub lineage: Lineage,
+    /// What the set builds on.
+    pub parent: Option<ParentSet>,
+    /// The sets before it, nearest first.
+    pub ancestors: Vec<Ancestor>,
+    /// What it needs of earlier sets.
+    pub needs: Needs,
+    /// Its data volumes, in order.
+    pub volumes: Vec<VolumeEntry>,
+    /// `index.json` of the set.
+    pub index: IndexEntry,
+    /// What the set holds; opaque here.
+    pub items: Value,
+    /// What it was made with; opaque here.
+    pub options: Value,
+    /// Name and version of the program that wrote it.
+    pub writer: String,
+    /// Keys that this version does not know.
+    pub others: BTreeMap<String, Value>,
+}
+
+/// Sets that follow one another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// The id of the lineage.
+    #[serde(with = "id_text")]
+    pub id: Id,
+    /// Its name, for people.
+    pub name: String,
+}
+
+/// What a set builds on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum ParentSet {
+    /// An earlier set.
+    Set {
+        /// Its set id.
+        #[serde(with = "id_text")]
+        id: Id,
+        /// Its set root.
+        root: Digest,
+        /// Its generation.
+        generation: u32,
+    },
+    /// What a destination holds.
+    Receipt {
+        /// The SHA-256 of the receipt.
+        root: Digest,
+    },
+}
+
+/// An earlier set of the same lineage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ancestor {
+    /// Its set id.
+    #[serde(with = "id_text")]
+    pub id: Id,
+    /// Its set root.
+    pub root: Digest,
+    /// Its generation.
+    pub generation: u32,
+}
+
+/// What a set needs of earlier sets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// How many blobs.
+    pub blobs: u64,
+    /// The sum of their sizes, in bytes.
+    pub bytes: u64,
+    /// The longest chain of sets.
+    pub chain: u64,
+}
+
+/// A data volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeEntry {
+    /// Its number, from 1.
+    #[serde(rename = "n")]
+    pub number: u32,
+    /// The size of the file, in bytes.
+    #[serde(rename = "size")]
+    pub bytes: u64,
+    /// The volume root.
+    pub root: Digest,
+}
+
+/// `index.json` of the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// Its size, in bytes.
+    #[serde(rename = "size")]
+    pub bytes: u64,
+}
+
+/// SET.json as it stands in the file.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    format: String,
+    version: u16,
+    draft: u16,
+    features: Vec<String>,
+    #[serde(with = "id_text")]
+    set: Id,
+    time: u64,
+    cap: u64,
+    generation: u32,
+    lineage: Lineage,
+    parent: Option<ParentSet>,
+    ancestors: Vec<Ancestor>,
+    needs: Needs,
+    volumes: Vec<VolumeEntry>,
+    index: IndexEntry,
+    items: Value,
+    options: Value,
+    writer: String,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
+impl SetManifest {
+    /// Reads SET.json; refuses all but the canonical form, another version, and what contradicts itself.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let value = json::parse(bytes, MAX_DOCUMENT_BYTES, "SET.json")?;
+        check_version(&value)?;
+        let wire: Wire = serde_json::from_value(value).map_err(|error| Error::damaged(format!("SET.json: {error}")))?;
+        let manifest = Self::from(wire);
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The canonical bytes of SET.json.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.check()?;
+        let value = serde_json::to_value(Wire::from(self.clone()));
+        let value = value.map_err(|error| Error::new(Kind::Usage, format!("SET.json: {error}")))?;
+        let bytes = json::to_bytes(&value).map_err(|error| error.context("SET.json"))?;
+        crate::error::cap(crate::codec::length(&bytes), MAX_DOCUMENT_BYTES, "SET.json")?;
+        Ok(bytes)
+    }
+
+    /// The entry of volume `number`.
+    #[must_use]
+    pub fn volume(&self, number: u32) -> Option<&VolumeEntry> {
+        let at = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.volumes.get(at)
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |why: &str| Err(Error::damaged(format!("SET.json: {why}")));
+        let most_volumes = usize::try_from(MAX_VOLUMES).unwrap_or(usize::MAX);
+        if self.ancestors.len() > MAX_ANCESTORS || self.volumes.len() > most_volumes {
+            return Err(Error::limit("SET.json: it names more ancestors or volumes than the format allows"));
+        }
+        if self.generation == 0 || self.cap < MIN_CAP {
+            return wrong("generation or cap is out of bounds");
+        }
+        if !self.features.is_sorted_by(|a, b| a < b) {
+            return wrong("its features are not sorted");
+        }
+        if self.volumes.is_empty() || !(1..).zip(&self.volumes).all(|(number, volume)| volume.number == number) {
+            return wrong("its volumes are not numbered from 1");
+        }
+        if self.volumes.iter().any(|volume| volume.bytes >= self.cap) {
+            return wrong("a volume is not below the cap");
+        }
+        Ok(())
+    }
+}
+
+/// Another version may have other keys, so it is looked at first.
+fn check_version(value: &Value) -> Result<()> {
+    if value.get("format").and_then(Value::as_str) != Some(FORMAT) {
+        return Err(Error::damaged("SET.json: its format is not \"ocm-archive\""));
+    }
+    let number = |key| value.get(key).and_then(Value::as_u64);
+    match (number("version"), number("draft")) {
+        (Some(version), Some(draft)) if (version, draft) == (VERSION.into(), DRAFT.into()) => Ok(()),
+        (Some(version), Some(draft)) => Err(Error::new(
+            Kind::Version,
+            format!("SET.json: it is of format version {version} draft {draft}; this program reads version {VERSION} draft {DRAFT}"),
+        )),
+        _ => Err(Error::damaged("SET.json: it states no version")),
+    }
+}
+
+impl From<Wire> for SetManifest {
+    fn from(wire: Wire) -> Self {
+        Self {
+            features: wire.features,
+            set: wire.set,
+            time: wire.time,
+            cap: wire.cap,
+            generation: wire.generation,
+            lineage: wire.lineage,
+            parent: wire.parent,
+            ancestors: wire.ancestors,
+            needs: wire.needs,
+            volumes: wire.volumes,
+            index: wire.index,
+            items: wire.items,
+            options: wire.options,
+            writer: wire.writer,
+            others: wire.others,
+        }
+    }
+}
+
+impl From<SetManifest> for Wire {
+    fn from(set: SetManifest) -> Self {
+        Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            draft: DRAFT,
+            features: set.features,
+            set: set.set,
+            time: set.time,
+            cap: set.cap,
+            generation: set.generation,
+            lineage: set.lineage,
+            parent: set.parent,
+            ancestors: set.ancestors,
+            needs: set.needs,
+            volumes: set.volumes,
+            index: set.index,
+            items: set.items,
+            options: set.options,
+            writer: set.writer,
+            others: set.others,
+        }
+    }
+}
+
+/// An id is 32 hex digits in JSON.
+mod id_text {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use crate::layout::Id;
+
+    pub(super) fn serialize<S: Serializer>(id: &Id, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sample() -> SetManifest {
+        let root = Digest::of(b"root");
+        let parent = ParentSet::Set { id: Id([2; 16]), root, generation: 6 };
+        SetManifest {
+            features: vec![],
+            set: Id([1; 16]),
+            time: 1_700_000_000,
+            cap: MIN_CAP,
+            generation: 7,
+            lineage: Lineage { id: Id([3; 16]), name: "lab".into() },
+            parent: Some(parent),
+            ancestors: vec![Ancestor { id: Id([2; 16]), root, generation: 6 }],
+            needs: Needs { blobs: 1, bytes: 2, chain: 1 },
+            volumes: vec![VolumeEntry { number: 1, bytes: 60_000, root }, VolumeEntry { number: 2, bytes: 9, root }],
+            index: IndexEntry { digest: root, bytes: 5 },
+            items: json!([{"name": "a", "é": [null, true, -3]}]),
+            options: json!({}),
+            writer: "ocm 0.1.0".into(),
+            others: BTreeMap::from([("future".into(), json!({"x": 1}))]),
+        }
+    }
+
+    #[test]
+    fn a_manifest_comes_back() {
+        for parent in [None, sample().parent, Some(ParentSet::Receipt { root: Digest::of(b"receipt") })] {
+            let set = SetManifest { parent, ..sample() };
+            assert_eq!(SetManifest::parse(&set.to_bytes().expect("bytes")).expect("a manifest"), set);
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let volume = |number, bytes| VolumeEntry { number, bytes, root: Digest::of(b"root") };
+        for (set, why) in [
+            (SetManifest { volumes: vec![volume(2, 9)], ..sample() }, "numbered"),
+            (SetManifest { volumes: vec![], ..sample() }, "numbered"),
+            (SetManifest { volumes: vec![volume(1, MIN_CAP)], ..sample() }, "below the cap"),
+            (SetManifest { generation: 0, ..sample() }, "generation"),
+            (SetManifest { features: vec!["b".into(), "a".into()], ..sample() }, "sorted"),
+            (SetManifest { ancestors: vec![sample().ancestors.remove(0); 65], ..sample() }, "more ancestors"),
+            (SetManifest { items: json!(0.5), ..sample() }, "integer"),
+        ] {
+            let error = set.to_bytes().expect_err(why).to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn another_draft_is_refused_with_both_numbers() {
+        let text = String::from_utf8(sample().to_bytes().expect("bytes")).expect("text");
+        let other = text.replace(&format!("\"draft\":{DRAFT}"), "\"draft\":99");
+        let error = SetManifest::parse(other.as_bytes()).expect_err("another draft");
+        assert_eq!(error.kind(), Kind::Version);
+        assert!(error.to_string().contains("draft 99"), "{error}");
+    }
+}

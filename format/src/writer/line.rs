@@ -1,0 +1,259 @@
+//! [`Line`]: what happens to a set in order: frames, blobs and documents go into volumes, and volumes end.
+//!
+//! **Invariants.** Events are handled in the order in which they were put, so that the bytes do not depend on which thread was
+//! faster. A blob is recorded once all of its frames have a place.
+//!
+//! *Not here:* where frames come from (`builder`), room and bytes of a volume (`volume`).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::builder::{Builder, FrameJob, Placed, Spot};
+use super::journal::{Done, Entry, Journal};
+use super::volume::VolumeWriter;
+use super::{
+    Closing, Fate, Form, Head, NewBlob, OnVolume, Options, Volume, catalogue, header_of, stem, tail, texts, volume_name, write_durably,
+};
+use crate::codec::length;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::layout::{MAX_VOLUMES, VolumeKind};
+use crate::recipe::{Plain, Recipe, Record};
+use crate::set::{IndexEntry, SetManifest, VolumeEntry};
+use crate::tar;
+
+/// What waits for its turn.
+pub(super) enum Event {
+    Frame(FrameJob),
+    Verbatim(NewBlob, Vec<u8>),
+    End(NewBlob, Vec<Spot>),
+}
+
+/// A blob that waits for its last frames.
+struct Waiting {
+    blob: NewBlob,
+    spots: Vec<Spot>,
+    missing: BTreeSet<u32>,
+}
+
+/// The events of a set, and the volumes that they make.
+pub(super) struct Line {
+    pub(super) head: Head,
+    pub(super) options: Options,
+    pub(super) journal: Arc<Journal>,
+    pub(super) volume: Option<VolumeWriter>,
+    pub(super) done: Vec<Done>,
+    events: VecDeque<Event>,
+    frames_in_flight: usize,
+    placed: Placed,
+    waiting: Vec<Waiting>,
+    on_volume: OnVolume,
+}
+
+impl Line {
+    pub(super) fn new(head: Head, options: Options, journal: Journal, done: Vec<Done>, on_volume: OnVolume) -> Self {
+        Self {
+            head,
+            options,
+            journal: Arc::new(journal),
+            volume: None,
+            done,
+            events: VecDeque::new(),
+            frames_in_flight: 0,
+            placed: Placed::default(),
+            waiting: Vec::new(),
+            on_volume,
+        }
+    }
+
+    /// Puts an event at the end of the line.
+    pub(super) fn put(&mut self, event: Event) -> Result<()> {
+        self.events.push_back(event);
+        self.settle(self.window())
+    }
+
+    /// Puts the frames that the builder has ready.
+    pub(super) fn put_frames(&mut self, builder: &mut Builder) -> Result<()> {
+        for frame in builder.take_ready() {
+            self.frames_in_flight = self.frames_in_flight.saturating_add(1);
+            self.events.push_back(Event::Frame(frame));
+        }
+        self.settle(self.window())
+    }
+
+    /// Frames that may be in flight: it bounds memory.
+    fn window(&self) -> usize {
+        self.options.threads.saturating_mul(2).saturating_add(2)
+    }
+
+    /// Handles events in order until at most `window` frames are in flight.
+    pub(super) fn settle(&mut self, window: usize) -> Result<()> {
+        while let Some(event) = self.events.pop_front() {
+            match event {
+                Event::Frame(frame) if self.frames_in_flight > window => self.place_frame(frame)?,
+                Event::Frame(frame) => {
+                    self.events.push_front(Event::Frame(frame));
+                    return Ok(());
+                }
+                Event::Verbatim(blob, bytes) => self.place_verbatim(blob, bytes)?,
+                Event::End(blob, spots) => {
+                    let missing = self.placed.missing(&spots);
+                    self.waiting.push(Waiting { blob, spots, missing });
+                    self.record_complete()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn place_frame(&mut self, frame: FrameJob) -> Result<()> {
+        self.frames_in_flight = self.frames_in_flight.saturating_sub(1);
+        let packed = frame.promise.wait()?;
+        let bytes = length(&packed.header).saturating_add(length(&packed.stored));
+        let volume = self.volume_with(|volume| volume.has_room_for_frame(bytes), "a frame")?;
+        let offset = volume.push_frame(packed, &frame.chunks);
+        let number = volume.number();
+        volume.settle()?;
+        self.placed.put(frame.id, number, offset);
+        self.waiting.iter_mut().for_each(|waiting| {
+            waiting.missing.remove(&frame.id);
+        });
+        self.record_complete()
+    }
+
+    fn place_verbatim(&mut self, blob: NewBlob, bytes: Vec<u8>) -> Result<()> {
+        let record = Record { digest: blob.digest, bytes: blob.bytes, note: blob.note, recipe: Recipe::Verbatim, plain: Plain::Own };
+        let size = length(&bytes);
+        let volume = self.volume_with(|volume| volume.has_room_for_verbatim(size, &record), "a manifest")?;
+        volume.push_verbatim(bytes, record);
+        volume.settle()
+    }
+
+    fn record_complete(&mut self) -> Result<()> {
+        let (complete, waiting): (Vec<Waiting>, _) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.missing.is_empty());
+        self.waiting = waiting;
+        for Waiting { blob, spots, .. } in complete {
+            let plain = if blob.form == Form::Packed { Plain::Unknown } else { Plain::Own };
+            let recipe = Recipe::Raw(self.placed.parts(&spots)?);
+            let record = Record { digest: blob.digest, bytes: blob.bytes, note: blob.note, recipe, plain };
+            let volume = self.volume_with(|volume| volume.has_room_for_record(&record), "the record of a blob")?;
+            volume.push_record(record);
+            volume.settle()?;
+        }
+        Ok(())
+    }
+
+    /// The volume in the making, or the next one if this one lacks the room.
+    pub(super) fn volume_with(&mut self, has_room: impl Fn(&VolumeWriter) -> bool, what: &str) -> Result<&mut VolumeWriter> {
+        if self.volume.as_ref().is_some_and(|volume| !has_room(volume) && !volume.is_empty()) {
+            self.end_volume()?;
+        }
+        if self.volume.is_none() {
+            self.volume = Some(self.begin_volume()?);
+        }
+        let cap = self.options.cap;
+        let too_small = || Error::limit(format!("{what} does not fit a volume of {cap} bytes"));
+        self.volume.as_mut().filter(|volume| has_room(volume)).ok_or_else(too_small)
+    }
+
+    fn begin_volume(&self) -> Result<VolumeWriter> {
+        let number = u32::try_from(self.done.len()).unwrap_or(u32::MAX).saturating_add(1);
+        if number > MAX_VOLUMES {
+            return Err(Error::limit(format!("set: more than {MAX_VOLUMES} volumes of {} bytes", self.options.cap)));
+        }
+        let path = self.options.folder.join(volume_name(&self.head, 'v', number));
+        VolumeWriter::create(
+            &path,
+            header_of(&self.head, VolumeKind::Data, number, self.options.cap),
+            &texts(self.options.cap),
+            &self.journal,
+        )
+    }
+
+    fn end_volume(&mut self) -> Result<()> {
+        if let Some(volume) = self.volume.take() {
+            let done = volume.close(None)?;
+            self.take_done(done)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_done(&mut self, done: Done) -> Result<()> {
+        let path = self.options.folder.join(volume_name(&self.head, 'v', done.number));
+        catalogue::keep_parts(&self.options.scratch, &self.head, &path, done.number)?;
+        self.journal.append(&Entry::Done(done.clone()))?;
+        self.journal.sync()?;
+        self.done.push(done);
+        self.write_sums()?;
+        let number = u32::try_from(self.done.len()).unwrap_or(u32::MAX);
+        self.handle(number)
+    }
+
+    /// Hands a finished volume to whoever carries it away, and notes that.
+    pub(super) fn handle(&mut self, number: u32) -> Result<()> {
+        let path = self.options.folder.join(volume_name(&self.head, 'v', number));
+        let Some(done) = self.done.iter().find(|done| done.number == number) else { return Ok(()) };
+        let fate = (self.on_volume)(&Volume { path: &path, done })?;
+        self.journal.append(&Entry::Handled { number, released: fate == Fate::Released })?;
+        self.journal.sync()
+    }
+
+    fn write_sums(&self) -> Result<()> {
+        let line = |done: &Done| format!("{}  {}\n", done.sum.hex(), volume_name(&self.head, 'v', done.number));
+        let text: String = self.done.iter().map(line).collect();
+        write_durably(&self.options.folder.join(format!("{}.sha256", stem(&self.head))), text.as_bytes())
+    }
+
+    /// What the tail takes at the most, with the entry of one more volume.
+    pub(super) fn tail_bytes(&self, closing: &Closing) -> Result<u64> {
+        let manifest = self.manifest(closing, Some((self.options.cap.saturating_sub(1), Digest::of(&[]))));
+        let tail = tail(closing, &manifest)?;
+        Ok(tail.iter().fold(tar::BLOCK, |sum, (_, content)| sum.saturating_add(tar::member_bytes(length(content)))))
+    }
+
+    pub(super) fn manifest(&self, closing: &Closing, last: Option<(u64, Digest)>) -> SetManifest {
+        let entry = |done: &Done| VolumeEntry { number: done.number, bytes: done.bytes, root: done.root };
+        let mut volumes: Vec<_> = self.done.iter().map(entry).collect();
+        if let Some((bytes, root)) = last {
+            let number = u32::try_from(volumes.len()).unwrap_or(u32::MAX).saturating_add(1);
+            volumes.push(VolumeEntry { number, bytes, root });
+        }
+        SetManifest {
+            features: Vec::new(),
+            set: self.head.set,
+            time: self.head.time,
+            cap: self.options.cap,
+            generation: self.head.generation,
+            lineage: self.head.lineage.clone(),
+            parent: self.head.parent.clone(),
+            ancestors: closing.ancestors.clone(),
+            needs: closing.needs,
+            volumes,
+            index: IndexEntry { digest: Digest::of(&closing.index_json), bytes: length(&closing.index_json) },
+            items: closing.items.clone(),
+            options: closing.options.clone(),
+            writer: closing.writer.clone(),
+            others: Default::default(),
+        }
+    }
+
+    /// Writes the last volume; says what the set manifest is.
+    pub(super) fn end_set(&mut self, closing: &Closing) -> Result<SetManifest> {
+        if let Some(volume) = &mut self.volume {
+            volume.close_group()?;
+        }
+        let room = self.tail_bytes(closing)?;
+        self.volume_with(|volume| volume.has_room_for_tail(room), "the set manifest")?;
+        let volume = self.volume.take().ok_or_else(|| Error::limit("set: it has no volume"))?;
+        let mut manifest = None;
+        let done = volume.close(Some(&mut |bytes, root| {
+            let made = self.manifest(closing, Some((bytes, root)));
+            let tail = tail(closing, &made)?;
+            manifest = Some(made);
+            Ok(tail)
+        }))?;
+        self.take_done(done)?;
+        manifest.ok_or_else(|| Error::limit("set: it has no manifest"))
+    }
+}

@@ -1,0 +1,279 @@
+//! [`SetWriter`]: writes a set, blob by blob, into volumes below a cap.
+//!
+//! **Invariants.** Same blobs in the same order with the same head and options: same bytes, on any number of threads,
+//! interrupted or not. What is under a volume's final name is whole and durable; a set is there once its last volume is.
+//! Nothing that exists is overwritten.
+//!
+//! *Not here:* whether a blob has its digest – the caller has checked that – and what the items of a set mean.
+
+mod builder;
+mod catalogue;
+mod journal;
+mod line;
+mod output;
+mod pool;
+mod resume;
+mod volume;
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use self::builder::Builder;
+pub use self::journal::Done;
+use self::line::{Event, Line};
+use self::volume::Tail;
+use crate::chunk::Shape;
+use crate::codec::length;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::layout::{Header, Id, MAX_VERBATIM_BYTES, MIN_CAP, Parent, VolumeKind};
+use crate::set::{Ancestor, Lineage, Needs, ParentSet, SetManifest};
+
+/// From this cap on, each volume has the program that reads it.
+const PROGRAM_CAP: u64 = 1 << 20;
+const RESTORE_TXT: &[u8] = include_bytes!("../../RESTORE.txt");
+const RESTORE_PY: &[u8] = include_bytes!("../../restore.py");
+
+/// What a set is: the inputs of its headers.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its id: a hash of everything that determines it.
+    pub set: Id,
+    /// The lineage that it belongs to.
+    pub lineage: Lineage,
+    /// Its generation, from 1.
+    pub generation: u32,
+    /// Its time, in seconds since 1970.
+    pub time: u64,
+    /// What it builds on.
+    pub parent: Option<ParentSet>,
+}
+
+/// How a set is written.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where its volumes go.
+    pub folder: PathBuf,
+    /// Where notes and parts of the catalogue wait; on the same file system.
+    pub scratch: PathBuf,
+    /// The size that every file stays strictly below.
+    pub cap: u64,
+    /// The plain bytes of a frame, where the cap allows it.
+    pub frame_bytes: u64,
+    /// The zstd level, 1 to 19.
+    pub level: i32,
+    /// Threads that compress.
+    pub threads: usize,
+}
+
+/// What kind of content a blob is; it decides how it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A manifest, index, configuration or small artifact: verbatim, where it is small enough.
+    Document,
+    /// Compressed already: as it came.
+    Packed,
+    /// An uncompressed tar: cut at its entries.
+    Tar,
+    /// Anything else.
+    Plain,
+}
+
+/// A blob to be stored. That its content has this digest and size was checked by the caller.
+#[derive(Debug, Clone)]
+pub struct NewBlob {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What it is.
+    pub form: Form,
+    /// A note that is found again with it; empty for none.
+    pub note: String,
+}
+
+/// A finished volume, for whoever carries it away.
+#[derive(Debug, Clone)]
+pub struct Volume<'a> {
+    /// Its file.
+    pub path: &'a Path,
+    /// Number, size, root and sum.
+    pub done: &'a Done,
+}
+
+/// What becomes of the file of a finished volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays.
+    Kept,
+    /// It was let go; it is elsewhere now.
+    Released,
+}
+
+/// Called for each finished volume, once; an error stops the run at that volume.
+pub type OnVolume = Box<dyn FnMut(&Volume<'_>) -> Result<Fate> + Send>;
+
+/// What the end of a set says.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// What the set means; opaque here.
+    pub items: Value,
+    /// What it was made with; opaque here.
+    pub options: Value,
+    /// The sets before it, nearest first.
+    pub ancestors: Vec<Ancestor>,
+    /// What it needs of them.
+    pub needs: Needs,
+    /// `oci-layout`.
+    pub oci_layout: Vec<u8>,
+    /// `index.json`.
+    pub index_json: Vec<u8>,
+    /// Name and version of the program.
+    pub writer: String,
+    /// Where the catalogue goes, besides the folder of the volumes where the set has more than one.
+    pub catalogue: Option<PathBuf>,
+}
+
+/// A finished set.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The SHA-256 of SET.json.
+    pub root: Digest,
+    /// SET.json.
+    pub manifest: SetManifest,
+    /// Its volumes, in order, with the names of their files.
+    pub volumes: Vec<(PathBuf, Done)>,
+    /// The files of its catalogue.
+    pub catalogue: Vec<PathBuf>,
+}
+
+/// A set in the making.
+pub struct SetWriter {
+    builder: Builder,
+    line: Line,
+    known: HashSet<Digest>,
+}
+
+impl SetWriter {
+    /// Begins the set, or goes on with what an earlier run with the same head has written.
+    pub fn create(head: Head, options: Options, on_volume: OnVolume) -> Result<Self> {
+        if options.cap < MIN_CAP {
+            return Err(Error::new(Kind::Limit, format!("a cap of {} bytes is below the smallest, {MIN_CAP}", options.cap)));
+        }
+        if !(1..=crate::frame::MAX_LEVEL).contains(&options.level) {
+            return Err(Error::new(Kind::Limit, format!("zstd level {} is not between 1 and {}", options.level, crate::frame::MAX_LEVEL)));
+        }
+        std::fs::create_dir_all(&options.scratch).map_err(|error| Error::io(&options.scratch, &error))?;
+        resume::open(head, options, on_volume)
+    }
+
+    /// Whether the blob is stored already, or on its way.
+    #[must_use]
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.known.contains(digest)
+    }
+
+    /// Stores a blob. `content` is all of it; its record is written once all of its frames are.
+    pub fn add(&mut self, blob: NewBlob, content: &mut dyn Read) -> Result<()> {
+        if !self.known.insert(blob.digest) {
+            return Ok(());
+        }
+        let small = blob.bytes <= MAX_VERBATIM_BYTES.min(self.line.options.cap >> 3) && matches!(blob.digest, Digest::Sha256(_));
+        let event = if blob.form == Form::Document && small { verbatim(blob, content)? } else { self.store(blob, content)? };
+        self.line.put(event)
+    }
+
+    fn store(&mut self, blob: NewBlob, content: &mut dyn Read) -> Result<Event> {
+        let Self { builder, line, .. } = self;
+        let after = |builder: &mut Builder| line.put_frames(builder);
+        let spots = match blob.form {
+            Form::Packed => builder.wrap(&blob.digest, content, after)?,
+            Form::Tar => builder.chunk(&blob.digest, Shape::Tar, content, after)?,
+            Form::Plain | Form::Document => builder.chunk(&blob.digest, Shape::Plain, content, after)?,
+        };
+        line.put_frames(builder)?;
+        check_length(&blob, spots.iter().fold(0, |sum: u64, spot| sum.saturating_add(spot.bytes.into())))?;
+        Ok(Event::End(blob, spots))
+    }
+
+    /// Ends the set: what is left is written, the last volume gets the set manifest and its name, and the catalogue is made.
+    pub fn finish(mut self, closing: Closing) -> Result<Finished> {
+        self.builder.flush()?;
+        self.line.put_frames(&mut self.builder)?;
+        let mut line = self.line;
+        line.settle(0)?;
+        let manifest = line.end_set(&closing)?;
+        let root = Digest::of(&manifest.to_bytes()?);
+        let catalogue = catalogue::write(&line, &closing, &manifest)?;
+        let name = |done: &Done| line.options.folder.join(volume_name(&line.head, 'v', done.number));
+        let volumes = line.done.iter().map(|done| (name(done), done.clone())).collect();
+        resume::clean(&line.head, &line.options)?;
+        Ok(Finished { root, manifest, volumes, catalogue })
+    }
+}
+
+fn verbatim(blob: NewBlob, content: &mut dyn Read) -> Result<Event> {
+    let mut bytes = Vec::new();
+    let read = content.take(blob.bytes.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|error| Error::new(Kind::Io(error.kind()), format!("blob {}: {error}", blob.digest)))?;
+    check_length(&blob, length(&bytes))?;
+    Ok(Event::Verbatim(blob, bytes))
+}
+
+fn tail(closing: &Closing, manifest: &SetManifest) -> Result<Tail> {
+    Ok(vec![("oci-layout", closing.oci_layout.clone()), ("index.json", closing.index_json.clone()), ("SET.json", manifest.to_bytes()?)])
+}
+
+fn check_length(blob: &NewBlob, bytes: u64) -> Result<()> {
+    if bytes == blob.bytes {
+        Ok(())
+    } else {
+        Err(Error::damaged(format!("blob {}: it has {bytes} bytes and should have {}", blob.digest, blob.bytes)))
+    }
+}
+
+/// The header of a volume of the set.
+fn header_of(head: &Head, kind: VolumeKind, number: u32, cap: u64) -> Header {
+    let parent = match &head.parent {
+        None => Parent::None,
+        Some(ParentSet::Set { id, root, .. }) => Parent::Set { id: *id, root: *root },
+        Some(ParentSet::Receipt { root }) => Parent::Receipt { root: *root },
+    };
+    let (set, lineage, generation, time) = (head.set, head.lineage.id, head.generation, head.time);
+    Header { kind, compatible: 0, incompatible: 0, set, lineage, generation, number, cap, time, parent }
+}
+
+/// The texts that each volume begins with.
+fn texts(cap: u64) -> Vec<(&'static str, &'static [u8])> {
+    let mut texts = vec![("RESTORE.txt", RESTORE_TXT)];
+    if cap >= PROGRAM_CAP {
+        texts.push(("restore.py", RESTORE_PY));
+    }
+    texts
+}
+
+/// What the file names of a set begin with: `NAME.g0001-1a2b3c4d`.
+fn stem(head: &Head) -> String {
+    let id: String = head.set.to_string().chars().take(8).collect();
+    let name: String =
+        head.lineage.name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).take(64).collect();
+    format!("{name}.g{:04}-{id}", head.generation)
+}
+
+fn volume_name(head: &Head, series: char, number: u32) -> String {
+    format!("{}.{series}{number:03}.ocm.tar", stem(head))
+}
+
+/// Writes a small file so that it is there whole or not at all.
+fn write_durably(path: &Path, content: &[u8]) -> Result<()> {
+    let partial = volume::partial_of(path);
+    let written = std::fs::File::create(&partial).and_then(|mut file| {
+        std::io::Write::write_all(&mut file, content)?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&partial, path)).map_err(|error| Error::io(path, &error))?;
+    volume::sync_folder(path)
+}

@@ -1,0 +1,137 @@
+//! [`Output`]: the thread that writes a volume's file, hashes it, and notes in the journal how far it is.
+//!
+//! **Invariants.** Bytes reach the file in the order given, and a mark reaches the journal after the bytes that it
+//! speaks of. At least every 128 MiB, data and journal are made durable.
+//!
+//! *Not here:* what the bytes are (`volume`), what a mark says (`journal`).
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use super::journal::{Entry, Journal};
+use crate::codec::length;
+use crate::digest::{Digest, Hasher};
+use crate::error::{Error, Result};
+
+const SYNC_BYTES: u64 = 128 << 20;
+/// Packs that may wait to be written: it bounds memory.
+const QUEUE: usize = 2;
+
+enum Command {
+    Write(Vec<Vec<u8>>),
+    Mark(Entry),
+}
+
+/// A file that grows at its end.
+pub(super) struct Output {
+    path: PathBuf,
+    commands: Option<SyncSender<Command>>,
+    thread: Option<JoinHandle<Result<Digest>>>,
+}
+
+impl Output {
+    /// Writes to `path`, of which the first `keep_bytes` are there already.
+    pub(super) fn open(path: &Path, keep_bytes: u64, journal: Arc<Journal>) -> Result<Self> {
+        let at = |error: &std::io::Error| Error::io(path, error);
+        let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(|error| at(&error))?;
+        file.set_len(keep_bytes).map_err(|error| at(&error))?;
+        let (commands, queue) = sync_channel(QUEUE);
+        let mut worker = Worker { path: path.to_owned(), file, hasher: Hasher::sha256(), end: 0, synced: 0, journal };
+        let thread = std::thread::spawn(move || worker.take_in(keep_bytes).and_then(|()| worker.run(&queue)));
+        Ok(Self { path: path.to_owned(), commands: Some(commands), thread: Some(thread) })
+    }
+
+    /// Appends these bytes.
+    pub(super) fn write(&mut self, parts: Vec<Vec<u8>>) -> Result<()> {
+        self.send(Command::Write(parts))
+    }
+
+    /// Notes an entry, once everything before it is in the file.
+    pub(super) fn mark(&mut self, entry: Entry) -> Result<()> {
+        self.send(Command::Mark(entry))
+    }
+
+    /// Makes everything durable; says the SHA-256 of the file.
+    pub(super) fn finish(mut self) -> Result<Digest> {
+        self.commands = None;
+        self.join()
+    }
+
+    fn send(&mut self, command: Command) -> Result<()> {
+        let sent = self.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok());
+        if sent { Ok(()) } else { self.join().and(Err(Error::limit("the file is closed already").in_file(&self.path))) }
+    }
+
+    fn join(&mut self) -> Result<Digest> {
+        let gone = || Error::limit("the thread that writes has ended").in_file(&self.path);
+        self.thread.take().ok_or_else(gone)?.join().map_err(|_| gone())?
+    }
+}
+
+impl Drop for Output {
+    /// Waits for the thread, so that nobody opens a file that still grows.
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            // A run that stops here has its reason already; what the thread says adds nothing.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    path: PathBuf,
+    file: File,
+    hasher: Hasher,
+    end: u64,
+    synced: u64,
+    journal: Arc<Journal>,
+}
+
+impl Worker {
+    /// Hashes what is in the file already.
+    fn take_in(&mut self, bytes: u64) -> Result<()> {
+        let mut buffer = vec![0u8; 1 << 20];
+        let mut rest = (&self.file).take(bytes);
+        loop {
+            let count = rest.read(&mut buffer).map_err(|error| Error::io(&self.path, &error))?;
+            let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { break };
+            self.hasher.update(read);
+        }
+        (self.end, self.synced) = (bytes, bytes);
+        self.file.seek(SeekFrom::Start(bytes)).map(drop).map_err(|error| Error::io(&self.path, &error))
+    }
+
+    fn run(&mut self, queue: &Receiver<Command>) -> Result<Digest> {
+        for command in queue {
+            match command {
+                Command::Write(parts) => parts.iter().try_for_each(|part| self.append(part))?,
+                Command::Mark(entry) => self.mark(&entry)?,
+            }
+        }
+        self.file.sync_all().map_err(|error| Error::io(&self.path, &error))?;
+        Ok(self.hasher.clone().finish())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| Error::io(&self.path, &error))?;
+        self.hasher.update(bytes);
+        self.end = self.end.saturating_add(length(bytes));
+        Ok(())
+    }
+
+    fn mark(&mut self, entry: &Entry) -> Result<()> {
+        self.journal.append(entry)?;
+        if self.end.saturating_sub(self.synced) >= SYNC_BYTES {
+            self.file.sync_data().map_err(|error| Error::io(&self.path, &error))?;
+            self.journal.append(&Entry::Synced)?;
+            self.journal.sync()?;
+            self.synced = self.end;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! The writer: caps that hold, and the same bytes however a set came to be.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ocm_format::digest::Digest;
+use ocm_format::layout::Id;
+use ocm_format::set::{Lineage, Needs};
+use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
+use proptest::prelude::*;
+
+/// Pseudo-random bytes; every `run` bytes repeat once, so that some of it compresses.
+fn noise(seed: u64, bytes: usize, run: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut out = Vec::with_capacity(bytes + run);
+    while out.len() < bytes {
+        let start = out.len();
+        for _ in 0..run {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            out.push(state as u8);
+        }
+        out.extend_from_within(start..);
+    }
+    out.truncate(bytes);
+    out
+}
+
+fn blobs() -> Vec<(Form, Vec<u8>)> {
+    let mut blobs = Vec::new();
+    for n in 0..12u64 {
+        blobs.push((Form::Document, noise(n, 300 + 40 * n as usize, 64)));
+        blobs.push((Form::Packed, noise(100 + n, 20_000 * n as usize, 4096)));
+        blobs.push((Form::Plain, noise(200 + n, 9_000 * n as usize, 300)));
+        blobs.push((Form::Tar, tar(n)));
+    }
+    blobs.push((Form::Packed, Vec::new()));
+    blobs.push((Form::Document, noise(7, 200_000, 512)));
+    blobs
+}
+
+fn tar(seed: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    for file in 0..seed * 3 {
+        let content = noise(file, 5000 * file as usize % 70_000, 512);
+        ocm_format::tar::put_member(&mut out, &format!("file-{file}"), &content, 1_600_000_000 + seed).expect("a member");
+    }
+    out.extend([0; 1024]);
+    out
+}
+
+fn head() -> Head {
+    let lineage = Lineage { id: Id([2; 16]), name: "lab".into() };
+    Head { set: Id([1; 16]), lineage, generation: 1, time: 1_700_000_000, parent: None }
+}
+
+fn options(folder: &Path, cap: u64, threads: usize) -> Options {
+    Options { folder: folder.into(), scratch: folder.join(".ocm"), cap, frame_bytes: 1 << 20, level: 3, threads }
+}
+
+fn closing() -> Closing {
+    Closing {
+        items: serde_json::json!([]),
+        options: serde_json::json!({}),
+        ancestors: Vec::new(),
+        needs: Needs::default(),
+        oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+        index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
+        writer: "test".into(),
+        catalogue: None,
+    }
+}
+
+fn add(set: &mut SetWriter, (form, content): &(Form, Vec<u8>)) {
+    let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: String::new() };
+    set.add(blob, &mut content.as_slice()).expect("stored");
+}
+
+fn open(folder: &Path, cap: u64, threads: usize) -> SetWriter {
+    SetWriter::create(head(), options(folder, cap, threads), Box::new(|_| Ok(Fate::Kept))).expect("a writer")
+}
+
+fn write(folder: &Path, cap: u64, threads: usize) -> Finished {
+    let mut set = open(folder, cap, threads);
+    blobs().iter().for_each(|blob| add(&mut set, blob));
+    set.finish(closing()).expect("finished")
+}
+
+/// The files of a folder and their content.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let files = entries.filter(|entry| entry.path().is_file());
+    files.map(|entry| (entry.file_name().into_string().expect("a name"), std::fs::read(entry.path()).expect("content"))).collect()
+}
+
+#[test]
+fn every_file_is_strictly_below_its_cap() {
+    let around = |cap: u64| [cap - 1, cap, cap + 1];
+    for cap in [65_536, 65_537, 70_000, 99_999].into_iter().chain(around(128 << 10)).chain(around(200 << 10)).chain(around(1 << 20)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = write(folder.path(), cap, 2);
+        for (name, content) in files(folder.path()) {
+            assert!((content.len() as u64) < cap, "{name} has {} bytes with a cap of {cap}", content.len());
+        }
+        let volumes = made.volumes.len();
+        assert_eq!(made.manifest.volumes.len(), volumes);
+        for (path, done) in &made.volumes[..volumes - 1] {
+            assert_eq!(std::fs::metadata(path).expect("a file").len(), done.bytes);
+            // What does not fit is at most a frame and its record: a volume is not left half empty.
+            assert!(done.bytes > cap * 6 / 10, "{} of {cap} bytes", done.bytes);
+        }
+        assert!(!folder.path().join(".ocm").read_dir().expect("scratch").any(|entry| entry.is_ok()));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let sets = [1, 2, 8].map(|threads| {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(folder.path(), 128 << 10, threads);
+        files(folder.path())
+    });
+    assert!(sets[0].len() > 3);
+    assert!(sets[0] == sets[1] && sets[1] == sets[2]);
+}
+
+#[test]
+fn a_set_that_cannot_fit_its_cap_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = SetWriter::create(head(), options(folder.path(), 65_535, 1), Box::new(|_| Ok(Fate::Kept)));
+    assert!(refused.err().expect("refused").to_string().contains("65536"));
+    let set = open(folder.path(), 65_536, 1);
+    let items = serde_json::Value::String("x".repeat(70_000));
+    let error = set.finish(Closing { items, ..closing() }).expect_err("refused");
+    assert!(error.to_string().contains("the set manifest does not fit"), "{error}");
+}
+
+#[test]
+fn sums_name_every_volume() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = write(folder.path(), 128 << 10, 2);
+    let sums = std::fs::read_to_string(folder.path().join("lab.g0001-01010101.sha256")).expect("sums");
+    assert_eq!(sums.lines().count(), made.volumes.len());
+    for (path, done) in &made.volumes {
+        assert_eq!(Digest::of(&std::fs::read(path).expect("content")), done.sum);
+        assert!(sums.contains(&format!("{}  {}", done.sum.hex(), path.file_name().expect("a name").display())));
+    }
+}
+
+#[test]
+fn each_volume_is_handed_over_once_and_a_failed_hand_over_stops_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut failing = SetWriter::create(
+        head(),
+        options(folder.path(), 128 << 10, 2),
+        Box::new(|volume| if volume.done.number == 2 { Err(ocm_format::error::Error::limit("no disc")) } else { Ok(Fate::Kept) }),
+    )
+    .expect("a writer");
+    let stopped = blobs().iter().try_for_each(|(form, content)| {
+        let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: String::new() };
+        failing.add(blob, &mut content.as_slice())
+    });
+    assert!(stopped.expect_err("stopped").to_string().contains("no disc"));
+    drop(failing);
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let note = std::sync::Arc::clone(&seen);
+    let on_volume = Box::new(move |volume: &ocm_format::writer::Volume<'_>| {
+        note.lock().expect("the list").push(volume.done.number);
+        std::fs::remove_file(volume.path).expect("let go");
+        Ok(Fate::Released)
+    });
+    let mut set = SetWriter::create(head(), options(folder.path(), 128 << 10, 2), on_volume).expect("a writer");
+    blobs().iter().for_each(|blob| add(&mut set, blob));
+    let made = set.finish(closing()).expect("finished");
+    let seen = seen.lock().expect("the list").clone();
+    assert_eq!(seen, (2..=made.volumes.len() as u32).collect::<Vec<_>>());
+    let whole = tempfile::tempdir().expect("a folder");
+    let again = write(whole.path(), 128 << 10, 2);
+    assert_eq!(again.root, made.root);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn an_interrupted_set_comes_to_the_same_bytes(stops in proptest::collection::vec(0usize..50, 1..4), cap in prop_oneof![Just(65_536u64), Just(150_000), Just(1 << 20)], torn in 0u64..40_000) {
+        let whole = tempfile::tempdir().expect("a folder");
+        write(whole.path(), cap, 2);
+        let folder = tempfile::tempdir().expect("a folder");
+        for stop in stops {
+            let mut set = open(folder.path(), cap, 1);
+            blobs().iter().take(stop).for_each(|blob| add(&mut set, blob));
+            drop(set);
+            // A power cut: the end of what was not synced is gone.
+            for (name, content) in files(folder.path()).into_iter().filter(|(name, _)| name.ends_with(".partial")) {
+                let file = std::fs::File::options().write(true).open(folder.path().join(name)).expect("the partial");
+                file.set_len((content.len() as u64).saturating_sub(torn)).expect("cut");
+            }
+        }
+        write(folder.path(), cap, 2);
+        prop_assert!(files(whole.path()) == files(folder.path()));
+    }
+}
