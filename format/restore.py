@@ -6,10 +6,9 @@ index.json: an OCI image layout. Needs Python 3.6 and zstd. Goes by the frame he
 not by OCM.INDEX, so that a cut volume gives what is whole in it. Names on stderr what it cannot write.
 Exit code: 0 all is written, 1 damaged or missing, 2 wrong usage, 3 a blob needs an encoder that is not in here."""
 import bisect, functools, gzip, hashlib, io, json, os, re, struct, subprocess, sys, tarfile, tempfile
-
 RANGE, RUN, REPLAY, FILE = 0, 1, "replay", "file"  # kinds of part; a part is (length, kind, where, offset there)
 TREE = re.compile(r"application/vnd\.(oci\.image|docker\.distribution)\.(index|manifest(\.list)?)\.v\d\+json")
-KNOWN, sets, exit_codes = (0, 1, 0), {}, set()  # version, draft, features; by id; of all that failed
+sets, exit_codes = {}, set()  # by id; of all that failed
 
 class Damage(Exception): pass
 class UnknownEncoder(Damage): pass
@@ -54,10 +53,10 @@ class Volume:
         self.path, self.size, self.root = path, os.path.getsize(path), None
         self.members, self.records, self.starts, self.places, self.end = {}, {}, [], [], 0
         head = self.read(512, 512)
-        (version, draft, self.kind, zero, features, self.id, self.lineage, self.generation, self.n, self.cap, self.time,
+        (version, draft, self.kind, zero, bits, self.id, self.lineage, self.generation, self.n, self.cap, self.time,
          self.parent) = struct.unpack_from("<HHBxH8xQ16s16sIIQQ16s", head, 8)
         check(crc32c(head[:508]) == head[508:] and not zero and not any(head[136:508]), "its header is damaged")
-        check((version, draft, features) == KNOWN, "version %d, draft %d, bits %#x, not 0, 1, 0", version, draft, features)
+        check((version, draft, bits) == (0, 1, 0), "version %d, draft %d, bits %#x; not 0, 1, 0", version, draft, bits)
         attempt(path + " is cut or damaged", self.scan, head)
     def read(self, at, size, sha=None):
         with open(self.path, "rb") as file:
@@ -83,7 +82,8 @@ class Volume:
         check(foot[:12] == b"\x8fOCMF\n\x1a\n" + head[8:12] and crc32c(foot[:508]) == foot[508:512], "it has no footer")
         size, index, length, listed, sha, tail_sha, stream = struct.unpack_from("<4Q32s48x32sQ", foot, 40)
         check(foot[16:36] == head[32:48] + head[68:72] and size == self.size < self.cap and stream == self.end and
-              self.members.get("OCM.INDEX") == (index, length) and listed <= length, "its footer does not fit it")
+              self.members.get("OCM.INDEX") == (index, length) and listed <= min(length, 1 << 26) and
+              size - index - length < 1 << 28, "its footer does not fit it")
         self.read(index + length - listed, listed, sha)
         self.read(index + length, size - 2048 - index - length, tail_sha)
         root = hashlib.sha256(b"ocm archive volume root\0" + head + sha + struct.pack("<Q", stream)).digest()
@@ -100,12 +100,12 @@ class Volume:
     @functools.lru_cache(maxsize=16)
     def frame(self, at):
         length, codec, stored, size, sha = struct.unpack("<4xI4xB3xII32s", self.read(at, 56))
-        check(size <= 1 << 24 and codec in (1, 2), "a frame of %d bytes, codec %d, is not known here", size, codec)
+        check(max(size, stored >> 1, length) <= 1 << 24 and codec in (1, 2), "a frame has codec %d: not known", codec)
         head, data = Reader(self.read(at + 8, length)[48:]), self.read(at + 8 + length, stored, sha)
         runs = [(head.digest(), head.number(), head.number()) for _ in range(head.number() if codec == 2 else 0)]
         with tempfile.TemporaryFile() as source, tempfile.NamedTemporaryFile() as prefix:
-            source.write(data), source.seek(0)
-            for run in runs: prefix.writelines(self.set.plain(*run)), prefix.flush()
+            for run in runs: check(run[2] < 1 << 22, "a long run"), prefix.writelines(self.set.plain(*run))
+            prefix.flush(), source.write(data), source.seek(0)
             command = ["zstd", "-dcq"] + ["--patch-from=" + prefix.name] * bool(runs)
             with subprocess.Popen(command, stdin=source, stdout=-1, stderr=subprocess.DEVNULL) as zstd:
                 data = zstd.stdout.read(size + 1)
@@ -124,7 +124,7 @@ class Set:
         roots = {v["n"]: v["root"][-64:] for v in about["volumes"]} or {v.n: v.root for v in data if v.root}
         whole = {volume.n: volume for volume in data if volume.root and volume.root == roots.get(volume.n)}
         self.volumes = {**{volume.n: volume for volume in data if not volume.root}, **whole}
-        self.missing = [n for n in range(1, max(roots, default=0) + 1) if n not in whole]
+        self.missing = [n for n in range(1, min(max(roots, default=0), 65535) + 1) if n not in whole]
         self.missing += [] if self.last else ["the last"]
         self.name = "set %s, generation %d of %a" % (first.id.hex()[:8], first.generation, about["lineage"]["name"])
         self.chain = [first.id.hex()] + [ancestor["id"] for ancestor in about["ancestors"]]
@@ -160,7 +160,7 @@ class Set:
             entry = todo.pop()
             digest, tree = entry["digest"], TREE.match(entry.get("mediaType", ""))
             if digest not in own and (tree and entry not in index or "urls" in entry): continue  # was left out
-            if digest not in done: done[digest] = attempt("blob " + digest, self.write, out, digest)
+            if digest not in done: done[digest] = attempt("blob %a" % digest, self.write, out, digest)
             if tree and done[digest] and digest not in seen:
                 with open(done[digest], "rb") as file: body = json.loads(file.read().decode())
                 todo += body.get("manifests", []) + body.get("layers", []) + [body.get("config")] * ("config" in body)
@@ -184,6 +184,7 @@ def main(source, out):
     sets.update((name, attempt("set " + name, Set, group)) for name, group in volumes.items())
     known = sorted(filter(None, sets.values()), key=lambda one: one.age)
     newest = {one.lineage: one for one in sorted(known, key=lambda one: not one.missing)}  # the last of them stays
+    attempt(source, check, known, "no volume of an ocm archive is here")
     for one in known:
         print("%s: %s" % (one.name, "restoring" if one is newest[one.lineage] else "not the newest whole one"))
         attempt(one.name, check, not one.missing or one.age < newest[one.lineage].age, "lacks volumes %s", one.missing)
@@ -196,5 +197,4 @@ def main(source, out):
         with open(os.path.join(out, name), "w") as file: file.write(text)
     print("%d of %d blobs written to %s" % (sum(map(bool, done.values())), len(done), out))
     return min(exit_codes, default=0)
-
 sys.exit(main(*sys.argv[1:]) if len(sys.argv) == 3 else print(__doc__, file=sys.stderr) or 2)
