@@ -14,3 +14,4 @@ pub mod monitor;
 pub mod plan;
 pub mod store;
 pub mod transfer;
+pub mod workflow;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ocm_format::digest::Digest;
 use ocm_format::layout::Id;
-use ocm_format::set::manifest::{Lineage, Needs};
+use ocm_format::set::{Lineage, Needs};
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
 use proptest::prelude::*;
 

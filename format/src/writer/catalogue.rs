@@ -18,7 +18,7 @@ use crate::codec::length;
 use crate::error::{Error, Result, cap};
 use crate::index::MemberKind;
 use crate::layout::{FIXED_BYTES, FOOTER_FROM_END, Footer, HEADER_OFFSET, MAX_DOCUMENT_BYTES, VolumeKind};
-use crate::set::manifest::SetManifest;
+use crate::set::SetManifest;
 use crate::tar;
 
 /// The file of parts of volume `number`.

@@ -19,7 +19,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::layout::{MAX_VOLUMES, VolumeKind};
 use crate::recipe::{Plain, Recipe, Record};
-use crate::set::manifest::{IndexEntry, SetManifest, VolumeEntry};
+use crate::set::{IndexEntry, SetManifest, VolumeEntry};
 use crate::tar;
 
 /// What waits for its turn.

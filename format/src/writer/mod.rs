@@ -30,7 +30,7 @@ use crate::codec::length;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::layout::{Header, Id, MAX_VERBATIM_BYTES, MIN_CAP, Parent, VolumeKind};
-use crate::set::manifest::{Ancestor, Lineage, Needs, ParentSet, SetManifest};
+use crate::set::{Ancestor, Lineage, Needs, ParentSet, SetManifest};
 
 /// From this cap on, each volume has the program that reads it.
 const PROGRAM_CAP: u64 = 1 << 20;

@@ -176,13 +176,13 @@ impl Session {
     /// The session that an answer opened.
     pub(super) fn of(response: &Response, what: &str) -> Result<Self> {
         let location = response.header("location").ok_or_else(|| Error::failed(format!("{what}: the registry does not say where to")))?;
-        Ok(Self { location: located(&response.url().to_string(), location)? })
+        Ok(Self { location: located(response.url().as_str(), location)? })
     }
 
     /// Takes over the place that an answer names, where it names one: it may carry state.
     fn moved_to(&mut self, response: &Response) -> Result<()> {
         if let Some(location) = response.header("location") {
-            self.location = located(&response.url().to_string(), location)?;
+            self.location = located(response.url().as_str(), location)?;
         }
         Ok(())
     }

@@ -1,0 +1,1 @@
+//! [`gather`]: collects the volumes of a set from media that are in one at a time.

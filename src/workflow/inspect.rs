@@ -1,0 +1,1 @@
+//! [`inspect`]: one image of an archive, in full; or the set itself.

@@ -1,0 +1,85 @@
+//! What a person wants, as one library call each: [`sync`], [`list`], [`inspect`], [`verify`], [`gather`].
+//!
+//! **Invariants.** A workflow composes what stands above it and holds no mechanism of its own. It is handed its
+//! surroundings as [`Settings`]; what it found out is its return value, plain data that `cli` prints.
+//!
+//! *Not here:* the command line, and how results look (`cli`).
+
+pub mod gather;
+pub mod inspect;
+pub mod list;
+pub mod sync;
+pub mod verify;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::monitor::SharedMonitor;
+
+/// The surroundings of a run, and what is the same for every verb.
+#[derive(Clone)]
+pub struct Settings {
+    /// The variables of the process.
+    pub environment: Environment,
+    /// The time of the run, in seconds since 1970.
+    pub now: u64,
+    /// 16 random bytes, should a lineage begin.
+    pub random: [u8; 16],
+    /// Where state is kept, if not in the usual place.
+    pub workspace: Option<PathBuf>,
+    /// How many things are done at once; at least 1.
+    pub jobs: usize,
+    /// Threads that compress and hash; at least 1.
+    pub threads: usize,
+    /// Where credentials are, if not in the usual places.
+    pub authfile: Option<PathBuf>,
+    /// Whether certificates of registries that are read from are checked; `None` is yes, with plain HTTP on loopback.
+    pub src_tls_verify: Option<bool>,
+    /// The same for registries that are written to.
+    pub dest_tls_verify: Option<bool>,
+    /// How often a request is made again.
+    pub retry_times: u32,
+    /// How long is waited before that; `None` grows from attempt to attempt.
+    pub retry_delay: Option<Duration>,
+    /// How long a step may go without progress.
+    pub image_timeout: Option<Duration>,
+    /// Where the run tells what it does.
+    pub monitor: SharedMonitor,
+}
+
+impl Settings {
+    /// The workspace: the one named, else `$XDG_STATE_HOME/ocm`, else `~/.local/state/ocm`, else `./ocm-work`
+    /// (semantics C.1).
+    #[must_use]
+    pub fn workspace(&self) -> PathBuf {
+        let state = self.environment.path("XDG_STATE_HOME").map(|state| state.join("ocm"));
+        let home = || self.environment.path("HOME").map(|home| home.join(".local/state/ocm"));
+        self.workspace.clone().or(state).or_else(home).unwrap_or_else(|| PathBuf::from("ocm-work"))
+    }
+}
+
+/// The error of this crate that an error of the format means.
+pub(crate) fn told(error: &ocm_format::error::Error) -> Error {
+    crate::store::archive::told(error)
+}
+
+/// An id of a set as people see it: the first eight digits.
+#[must_use]
+pub fn short_id(id: &str) -> String {
+    id.chars().take(8).collect()
+}
+
+/// A root as it is printed on a label: the first sixteen hex digits in groups of four.
+#[must_use]
+pub fn label(root: &crate::image::Digest) -> String {
+    let hex = root.hex();
+    let groups = hex.as_bytes().chunks(4).take(4).map(|group| String::from_utf8_lossy(group).into_owned());
+    groups.collect::<Vec<_>>().join("-")
+}
+
+/// Runs blocking work on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::failed(format!("a task of this run ended badly: {error}")))?
+}

@@ -1,0 +1,143 @@
+//! [`sync`]: brings content from here to there.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Settings;
+use crate::error::{Error, Result};
+use crate::image::place::Location;
+use crate::image::{Digest, Platform};
+use crate::plan::Summary;
+use crate::transfer::Report;
+
+/// What is to be brought where.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// From where; at least one.
+    pub from: Vec<Location>,
+    /// To where.
+    pub to: Location,
+    /// A repository without tag or digest means all of its tags.
+    pub all_tags: bool,
+    /// The platforms wanted of an index; none means all.
+    pub platforms: Vec<Platform>,
+    /// Whether the origin's host stays as a part of names below a prefix.
+    pub keep_host: bool,
+    /// Take sets that are older than the newest one accepted at the destination.
+    pub allow_older: bool,
+    /// More places that hold content which a delta builds on.
+    pub base: Vec<PathBuf>,
+    /// How an archive is written, where the destination is one.
+    pub archive: ArchiveOptions,
+    /// Only plan; nothing is written.
+    pub dry_run: bool,
+}
+
+/// How an archive is written.
+#[derive(Debug, Clone)]
+pub struct ArchiveOptions {
+    /// The size that every file stays strictly below, in bytes.
+    pub volume_bytes: u64,
+    /// What the new set builds on, if not the newest set there: an archive, a catalogue, or a date `YYYY-MM-DD`.
+    pub since: Option<String>,
+    /// A base, whatever is known.
+    pub full: bool,
+    /// The name of the lineage, where it is not that of the directory.
+    pub lineage: Option<String>,
+    /// The set lists exactly what was named, not what its parent lists too.
+    pub only: bool,
+    /// The zstd level, 1 to 19.
+    pub level: i32,
+    /// A command that is run for each finished volume.
+    pub on_volume: Option<String>,
+    /// Let go of a volume's file once the command succeeded.
+    pub release: bool,
+}
+
+/// What a sync came to.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// What was planned.
+    pub plan: Summary,
+    /// Whether this was a dry run: nothing was written.
+    pub dry_run: bool,
+    /// The space that the run needs at the destination, in bytes, where it is an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub space: Option<Space>,
+    /// What became of each item.
+    pub report: Report,
+    /// The set that was written; absent where there was nothing new, or the destination is no archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetOutcome>,
+    /// The receipt that was written, where the destination is a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<PathBuf>,
+    /// Sets in the source that are newer than the one taken, but lack volumes; the run then ends with 5.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub newer: Vec<String>,
+    /// Where state is kept.
+    pub workspace: PathBuf,
+}
+
+/// Space in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Space {
+    /// What the set takes at the most.
+    pub set_bytes: u64,
+    /// What is needed besides while it runs.
+    pub running_bytes: u64,
+}
+
+/// A set that was written.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetOutcome {
+    /// The name of its lineage.
+    pub lineage: String,
+    /// Its set id.
+    pub id: String,
+    /// Its generation.
+    pub generation: u32,
+    /// Its root: what is signed, and written on labels.
+    pub root: Digest,
+    /// The generation that must be at hand on the far side; absent for a base.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+    /// How many of its items are complete, and how many it lists.
+    pub items_complete: usize,
+    /// How many items it lists.
+    pub items: usize,
+    /// The sum of the sizes of its blobs, in bytes; those that the parent holds are not counted.
+    pub blob_bytes: u64,
+    /// The sum of the sizes of its volumes.
+    pub stored_bytes: u64,
+    /// Its volumes, in order.
+    pub volumes: Vec<VolumeOutcome>,
+    /// The files of its catalogue.
+    pub catalogue: Vec<PathBuf>,
+}
+
+/// A volume that was written.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeOutcome {
+    /// Its number.
+    pub number: u32,
+    /// Its file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// The SHA-256 of its file.
+    pub sha256: Digest,
+    /// Whether its file was let go.
+    pub released: bool,
+}
+
+/// Brings content from here to there.
+pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
+    let _ = (request, settings);
+    Err(Error::failed("sync: in the making"))
+}

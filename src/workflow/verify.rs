@@ -1,0 +1,1 @@
+//! [`verify`]: is everything here, and sound?
