@@ -170,7 +170,8 @@ impl Parent {
                 .hint("write a base with --full"));
         }
         let needs = Needs::of(&facts.contents, |manifest| source.manifest_now(manifest))?;
-        let (holds, chain) = (needs.blobs.into_keys().collect(), facts.manifest.needs.chain);
+        let holds = needs.blobs.into_keys().chain(needs.manifests.iter().map(Manifest::digest)).collect();
+        let chain = facts.manifest.needs.chain;
         Ok(Self { source, holds, ancestors, chain })
     }
 }
@@ -279,8 +280,26 @@ impl Shared {
         all
     }
 
+    /// The items, each index with the platforms that are there.
+    fn with_platforms(&self, contents: Contents) -> Result<Contents> {
+        let mut all = Contents::default();
+        for item in contents.items() {
+            let mut item = item.clone();
+            let root = item.root.as_ref().filter(|_| item.platforms.is_empty() && item.is_complete());
+            if let Some(index) = root.map(|root| self.manifest(root)).transpose()?.flatten() {
+                for child in index.children() {
+                    if self.manifest(child)?.is_some() {
+                        item.platforms.extend(child.platform.clone().filter(|platform| !platform.is_unknown()));
+                    }
+                }
+            }
+            all.put(item);
+        }
+        Ok(all)
+    }
+
     fn finish(&self, contents: &Contents) -> Result<Written> {
-        let all = self.merge(contents);
+        let all = self.with_platforms(self.merge(contents))?;
         let needs = Needs::of(&all, |wanted| self.manifest(wanted))?;
         needs.manifests.iter().try_for_each(|manifest| self.store_manifest(manifest.clone()))?;
         let mut state = self.state();
