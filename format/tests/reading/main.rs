@@ -1,0 +1,6 @@
+//! The reading side: what was written comes back, and what is wrong is said.
+
+mod damage;
+mod made;
+mod round_trip;
+mod scan;
