@@ -99,7 +99,7 @@ pub struct Report {
     pub more: u64,
     /// How many bytes were accounted for.
     pub bytes: u64,
-    /// How many blobs have a record in the volumes that were read.
+    /// How many blobs have a record in the data volumes that were read.
     pub blobs: u64,
     /// Whether the caller stopped it before the end.
     pub stopped: bool,

@@ -24,6 +24,8 @@ use crate::volume::Volume;
 pub(super) struct Records<'v> {
     volume: &'v Volume,
     streams: Arc<BTreeMap<u32, u64>>,
+    /// The number of volumes of the set, where it is known.
+    last_volume: Option<u32>,
     index_is_sound: bool,
     parts: Reached,
     pieces: Reached,
@@ -67,17 +69,9 @@ impl Reached {
 }
 
 impl<'v> Records<'v> {
-    pub(super) fn new(volume: &'v Volume, streams: Arc<BTreeMap<u32, u64>>, index_is_sound: bool) -> Self {
-        Self {
-            volume,
-            streams,
-            index_is_sound,
-            parts: Reached::default(),
-            pieces: Reached::default(),
-            records: 0,
-            verbatim_records: 0,
-            verbatim: 0,
-        }
+    pub(super) fn new(volume: &'v Volume, streams: Arc<BTreeMap<u32, u64>>, last_volume: Option<u32>, index_is_sound: bool) -> Self {
+        let (parts, pieces) = (Reached::default(), Reached::default());
+        Self { volume, streams, last_volume, index_is_sound, parts, pieces, records: 0, verbatim_records: 0, verbatim: 0 }
     }
 
     /// Records that cannot be read are passed over.
@@ -193,6 +187,11 @@ impl<'v> Records<'v> {
                 && self.streams.get(&range.volume).is_some_and(|stream| range.offset.saturating_add(range.bytes) > *stream)
             {
                 return Err(differs(blob, &format!("a part ends beyond the stream of volume {}", range.volume)));
+            }
+            if let Part::Range(range) = part
+                && self.last_volume.is_some_and(|last| range.volume > last)
+            {
+                return Err(differs(blob, &format!("there is no volume {} in the set", range.volume)));
             }
             self.parts.advance(part.bytes());
         }

@@ -85,7 +85,7 @@ impl<'c, 'a, 'v> Walk<'c, 'a, 'v> {
     fn walk(&mut self, hashers: &Hashers) -> ControlFlow<()> {
         let index_is_sound = self.index_blocks();
         let mut frames = FramesLeft::new(self.volume);
-        let mut records = Records::new(self.volume, Arc::clone(&self.check.streams), index_is_sound);
+        let mut records = Records::new(self.volume, Arc::clone(&self.check.streams), self.check.set.volume_count(), index_is_sound);
         for row in self.volume.rows::<MemberRow>(0) {
             let Ok(row) = row else { continue };
             // After rows that could not be read there is a gap, which was reported with them.
@@ -95,7 +95,9 @@ impl<'c, 'a, 'v> Walk<'c, 'a, 'v> {
             self.members = self.members.saturating_add(1);
             self.tell(self.at)?;
         }
-        self.check.report.blobs = self.check.report.blobs.saturating_add(self.volume.directory().blobs());
+        if self.used {
+            self.check.report.blobs = self.check.report.blobs.saturating_add(self.volume.directory().blobs());
+        }
         self.ends_meet(&mut frames, index_is_sound);
         if index_is_sound {
             records.ends_meet(&self.place());
