@@ -9,6 +9,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 pub(crate) mod cache;
+pub mod catalogue;
 pub mod check;
 pub mod chunk;
 pub mod codec;

@@ -6,6 +6,7 @@
 //!
 //! *Not here:* doing it (`transfer`); what a person asked for (`collect`).
 
+mod parts;
 mod seek;
 mod steps;
 mod stock;
@@ -69,7 +70,7 @@ pub enum Work {
     /// Brings a blob.
     Blob {
         /// The blob, at its source.
-        blob: Blob,
+        blob: Box<Blob>,
         /// The repository that it is brought to.
         to: Repository,
         /// The bytes that move; none where the destination has them in another repository by then.

@@ -9,9 +9,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::parts::blobs;
 use super::seek::Seek;
 use super::stock::{Key, Stock};
-use super::walk::{Walked, blobs};
+use super::walk::Walked;
 use super::{Step, Summary, Work};
 use crate::error::Result;
 use crate::image::{Blob, Descriptor, Digest, Manifest, Wanted};
@@ -111,7 +112,7 @@ impl Builder<'_> {
         let mounted = earlier.is_some() || self.there.contains(&content);
         self.steps.sum.count(blob.size, mounted);
         let work = Work::Blob {
-            blob: Blob::new(self.wanted.source.clone(), self.wanted.item.origin.repository().clone(), blob.clone()),
+            blob: Box::new(Blob::new(self.wanted.source.clone(), self.wanted.item.origin.repository().clone(), blob.clone())),
             to: self.wanted.name.repository().clone(),
             bytes_to_move: if mounted { 0 } else { blob.size },
         };

@@ -1,7 +1,7 @@
 //! [`Stock`]: what of all that the wanted items consist of is at the destination already.
 //!
-//! **Invariants.** Each blob is asked for once; in further repositories only as long as no earlier step brings it to
-//! one, because then it is mounted. A manifest is asked for only where everything that it refers to is there, because
+//! **Invariants.** A blob is asked for once in each place; not in further repositories when it is absent from the first,
+//! because a step brings it there and the others mount it. A manifest is asked for only where everything that it refers to is there, because
 //! nothing holds a manifest without its parts.
 //!
 //! *Not here:* the steps that follow from it (`steps`).
@@ -11,8 +11,9 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 
+use super::parts::blobs;
 use super::seek::Seek;
-use super::walk::{Walked, blobs};
+use super::walk::Walked;
 use crate::error::{Error, Result};
 use crate::image::{Descriptor, Digest, Manifest, Repository, Wanted};
 
@@ -137,27 +138,26 @@ fn by_digest(wanted: &[Wanted], walks: &[Result<Walked>], seek: &Seek<'_>) -> Ve
     groups
 }
 
-/// Asks group by group, several at once. In a group, what follows the first that is not there is not asked.
+/// Asks group by group, several at once. Of a group, the rest is asked only if the first is not known to be absent.
 async fn ask(groups: Vec<Vec<Question>>, seek: &Seek<'_>) -> HashMap<Key, Result<bool>> {
-    let one = |group: Vec<Question>| {
-        async move {
-            let mut answers = Vec::new();
-            for (key, content, to) in group {
-                let answer = seek.has(&to, &content).await;
-                let brought = matches!(answer, Ok(false));
-                answers.push((key, answer));
-                if brought {
-                    break;
-                }
-            }
-            answers
-        }
-        .boxed()
-    };
+    let one = |group: Vec<Question>| ask_group(group, seek).boxed();
     let mut running = stream::iter(groups).map(one).buffer_unordered(seek.jobs());
     let mut all = HashMap::new();
     while let Some(answers) = running.next().await {
         all.extend(answers);
     }
     all
+}
+
+async fn ask_group(group: Vec<Question>, seek: &Seek<'_>) -> Vec<(Key, Result<bool>)> {
+    let one = |(key, content, to): Question| async move { (key, seek.has(&to, &content).await) }.boxed();
+    let mut questions = group.into_iter();
+    let mut answers = Vec::new();
+    if let Some(first) = questions.next() {
+        answers.push(one(first).await);
+    }
+    if !matches!(answers.first(), Some((_, Ok(false)))) {
+        answers.extend(stream::iter(questions).map(one).buffer_unordered(seek.jobs()).collect::<Vec<_>>().await);
+    }
+    answers
 }

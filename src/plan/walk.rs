@@ -12,9 +12,10 @@ use std::sync::Arc;
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 
+use super::parts::{carried, is_child, join, platforms_of};
 use super::seek::Seek;
 use crate::error::{Error, Result};
-use crate::image::manifest::{DOCKER_LIST, OCI_INDEX, Parts};
+use crate::image::manifest::{DOCKER_LIST, OCI_INDEX};
 use crate::image::{Descriptor, Digest, Manifest, Platform, Wanted};
 use crate::monitor::{Event, SharedMonitor};
 
@@ -24,9 +25,6 @@ pub(super) const MAX_DEPTH: usize = 8;
 pub(super) const MAX_MANIFESTS: usize = 100_000;
 /// How many bytes of manifests one item may have.
 pub(super) const MAX_BYTES: u64 = 128 << 20;
-
-/// The annotation by which an attestation in an index names the image that it is about (as buildkit writes it).
-const ATTESTATION_OF: &str = "vnd.docker.reference.digest";
 
 /// What an item consists of.
 pub(super) struct Walked {
@@ -279,42 +277,4 @@ async fn look(wanted: &Wanted, seek: &Seek<'_>, current: bool, content: &Descrip
     }
     let manifest = seek.manifest(wanted, content).await?;
     Ok(manifest.map_or(Found::Absent, |manifest| Found::Read { manifest, there }))
-}
-
-/// Whether what an index lists is a manifest. An index may list other content (build caches do): that is a blob of it.
-fn is_child(entry: &Descriptor) -> bool {
-    entry.is_manifest() || entry.media_type.is_empty()
-}
-
-/// The blobs that must be where a manifest is.
-pub(super) fn blobs(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
-    let listed = manifest.children().iter().filter(|entry| !is_child(entry) && !entry.is_foreign());
-    manifest.blobs().chain(listed)
-}
-
-/// What of an index is carried for those platforms; none means all. What has no platform is carried always, an
-/// attestation with the image that it is about.
-fn carried<'m>(manifest: &'m Manifest, wanted: &[Platform]) -> Vec<&'m Descriptor> {
-    let Parts::Index { manifests } = manifest.parts() else { return Vec::new() };
-    let fits = |entry: &Descriptor| match entry.platform.as_ref().filter(|platform| !platform.is_unknown()) {
-        Some(platform) => wanted.is_empty() || wanted.iter().any(|one| one.takes(platform)),
-        None => true,
-    };
-    let (taken, left): (Vec<_>, Vec<_>) = manifests.iter().partition(|entry| fits(entry));
-    let left: HashSet<Digest> = left.into_iter().map(|entry| entry.digest).collect();
-    let kept: HashSet<Digest> = taken.iter().map(|entry| entry.digest).collect();
-    let about = |entry: &Descriptor| entry.annotation(ATTESTATION_OF).and_then(|digest| digest.parse::<Digest>().ok());
-    let about_left = |entry: &Descriptor| about(entry).is_some_and(|image| left.contains(&image) && !kept.contains(&image));
-    taken.into_iter().filter(|entry| !about_left(entry)).collect()
-}
-
-/// The platforms that entries name, each once, in order.
-fn platforms_of<'d>(entries: impl Iterator<Item = &'d Descriptor>) -> Vec<Platform> {
-    let mut seen = HashSet::new();
-    let named = entries.filter_map(|entry| entry.platform.as_ref()).filter(|platform| !platform.is_unknown());
-    named.filter(|platform| seen.insert(*platform)).cloned().collect()
-}
-
-fn join(platforms: &[Platform]) -> String {
-    platforms.iter().map(Platform::to_string).collect::<Vec<_>>().join(", ")
 }

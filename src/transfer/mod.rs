@@ -26,7 +26,7 @@ pub use report::{Class, Ending, Outcome, Report};
 /// How a plan is carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// How many blobs move at once; at least one.
+    /// How many blobs move at once, and how many smaller things (mounts, manifests, names) beside them; at least one.
     pub jobs: usize,
     /// How long a step may go without any progress; `None` is for ever.
     pub image_timeout: Option<Duration>,

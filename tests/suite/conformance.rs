@@ -17,7 +17,7 @@ use ocm::error::Kind;
 use ocm::image::ends::Moved;
 use ocm::image::{Blob, Descriptor, Digest};
 
-use self::given::{Given, bring, item, moved_nothing, settle, tagged, whole};
+use self::given::{Given, bring, everything, item, moved_nothing, settle, tagged, whole};
 use self::places::Place;
 use crate::support::images::{Image, Layout, zoo};
 use crate::support::layers::{Layer, Random};
@@ -38,9 +38,8 @@ async fn every_kind_of_image_comes_back_byte_for_byte(place: &dyn Place) {
         let found = source.resolve(&tagged(place, tag)).await.expect("an answer").expect(tag);
         assert_eq!((&found.media_type, found.digest, found.size), (&root.media_type, root.digest, root.size), "{tag}");
     }
-    let foreign = Digest::of(&Layer::tree(7, 4 << 10).stored());
-    for digest in layout.digests().into_iter().filter(|digest| *digest != foreign) {
-        assert!(whole(&*source, &place.repository(), &layout, &digest).await == layout.read(&digest), "{digest}");
+    for content in kinds.values().flat_map(|root| everything(&layout, root)) {
+        assert!(whole(&*source, &place.repository(), &content).await == layout.read(&content.digest), "{content:?}");
     }
 }
 
@@ -162,7 +161,7 @@ async fn a_blob_may_be_put_again_and_many_times_at_once(place: &dyn Place) {
         given::bring_to(&*sink, &layout, &[item(&tagged(place, "1"), &root)]).await;
         sink.finish(&given::contents(&[item(&tagged(place, "1"), &root)])).await.expect("finished");
     }
-    assert!(whole(&*place.source().await, &place.repository(), &layout, &descriptor.digest).await == noise);
+    assert!(whole(&*place.source().await, &place.repository(), &descriptor).await == noise);
 }
 
 async fn tags_are_listed_and_can_be_moved(place: &dyn Place) {
@@ -283,5 +282,7 @@ macro_rules! conformance {
     };
 }
 
+conformance!(archive, Some(super::places::InArchive::new()));
 conformance!(memory, Some(super::places::InMemory::default()));
 conformance!(layout, Some(super::places::InLayout::new()));
+conformance!(registry, super::places::InRegistry::start());

@@ -38,10 +38,17 @@ fn walk(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether a whole file is a test of its neighbours.
+/// Whether a whole file is for tests: by its name, or because the module above declares it under `#[cfg(test)]`.
 pub fn is_test(path: &Path) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    stem == "tests" || stem.ends_with("_tests") || path.components().any(|part| part.as_os_str() == "tests")
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let above = [directory.join("mod.rs"), directory.join("lib.rs"), directory.with_extension("rs")];
+    let declared = ["", "pub(crate)", "pub(super)"].map(|scope| format!("#[cfg(test)]{scope}mod{stem};"));
+    let declares = |text: String| {
+        let code: String = split(&text).into_iter().map(|token| token.text).collect();
+        declared.iter().any(|declared| code.contains(declared))
+    };
+    stem == "tests" || above.iter().filter_map(|file| fs::read_to_string(project().join(file)).ok()).any(declares)
 }
 
 /// One word or sign of code, and its line.

@@ -21,7 +21,7 @@ use crate::recipe::{Plain, Recipe, Record};
 use crate::tar;
 
 /// A pack is closed when it has this many bytes, or an eighth of the cap.
-const PACK_BYTES: u64 = 16 << 20;
+const PACK_BYTES: u64 = 8 << 20;
 /// Verbatim blobs that wait for their group are at most this many bytes together.
 const QUEUE_BYTES: u64 = 1 << 20;
 /// What a row of MEMBERS, FRAMES, BLOBS or PARTS takes at the most, with its share of a block.

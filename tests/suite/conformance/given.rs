@@ -138,13 +138,19 @@ pub(crate) fn parsed(layout: &Layout, wanted: &Descriptor) -> Manifest {
     Manifest::parse(bytes, &wanted.media_type).expect("a manifest")
 }
 
-/// All bytes of a blob or manifest as the source has it.
-pub(crate) async fn whole(source: &dyn Source, repository: &Repository, layout: &Layout, digest: &Digest) -> Vec<u8> {
-    let size = layout.read(digest).len() as u64;
-    let content = Descriptor::new("", *digest, size);
-    if let Some(manifest) = source.manifest(repository, &content).await.ok().flatten() {
-        return manifest.bytes().to_vec();
+/// A root and everything below it that a place must hold.
+pub(crate) fn everything(layout: &Layout, root: &Descriptor) -> Vec<Descriptor> {
+    let manifest = parsed(layout, root);
+    let below = manifest.children().iter().flat_map(|child| everything(layout, child));
+    [root.clone()].into_iter().chain(below).chain(manifest.blobs().cloned()).collect()
+}
+
+/// All bytes of a manifest or blob as the source has it.
+pub(crate) async fn whole(source: &dyn Source, repository: &Repository, content: &Descriptor) -> Vec<u8> {
+    let absent = "it was brought";
+    if content.is_manifest() {
+        return source.manifest(repository, content).await.expect("an answer").expect(absent).bytes().to_vec();
     }
-    let body = source.read(repository, &content, 0..size).await.expect("an answer").unwrap_or_else(|| panic!("{digest} is not there"));
-    body.collect(size, "blob").await.expect("all bytes").to_vec()
+    let body = source.read(repository, content, 0..content.size).await.expect("an answer").expect(absent);
+    body.collect(content.size, "blob").await.expect("all bytes").to_vec()
 }

@@ -1,5 +1,6 @@
 //! Layouts that other tools wrote are read, and those that ocm wrote are read by other tools.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -8,7 +9,7 @@ use ocm::store::layout::{LayoutSink, LayoutSource};
 use serde_json::Value;
 
 use super::{names, repository};
-use crate::conformance::given::{bring_to, contents, item, whole};
+use crate::conformance::given::{bring_to, contents, everything, item, whole};
 use crate::support::images::{Layout, push, zoo};
 use crate::support::registry::Registry;
 use crate::support::tools::{Tool, run};
@@ -19,13 +20,17 @@ fn skopeo() -> Option<Command> {
     Some(skopeo)
 }
 
-/// Checks that every blob in the layout comes out of ocm as it is on the disk.
+/// Checks that everything in the layout comes out of ocm as it is on the disk.
 async fn read_all(path: &Path) -> LayoutSource {
     let (source, layout) = (LayoutSource::open(path, None).await.expect("a layout"), Layout::at(path));
-    for digest in layout.digests() {
-        assert!(whole(&source, &repository(), &layout, &digest).await == layout.read(&digest), "{digest}");
-        assert_eq!(Digest::of(&layout.read(&digest)), digest);
+    let contents = source.contents().await.expect("an answer").expect("a list");
+    let roots = contents.items().iter().filter_map(|item| item.root.as_ref());
+    let all: Vec<Descriptor> = roots.flat_map(|root| everything(&layout, root)).collect();
+    for content in &all {
+        let bytes = whole(&source, &repository(), content).await;
+        assert!(content.digest.matches(&bytes) && bytes == layout.read(&content.digest), "{content:?}");
     }
+    assert_eq!(all.iter().map(|one| one.digest).collect::<BTreeSet<_>>(), layout.digests().into_iter().collect());
     source
 }
 

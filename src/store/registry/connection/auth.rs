@@ -16,21 +16,29 @@ use super::access::Access;
 use super::authfile::Login;
 use super::challenge::Challenge;
 use super::credentials::Credentials;
-use super::retry::Attempts;
+use super::retry::Retries;
 use super::token::{Wanted, basic};
 use super::transport::Transport;
 use crate::error::Result;
 
-/// How many authorizations are kept before those that have ended are let go.
+/// How many authorizations are kept, at least, before those that have ended are let go.
 const MANY: usize = 256;
 
 /// The authorizations of one registry.
 pub(super) struct Auth {
     host: String,
     credentials: Credentials,
-    attempts: Attempts,
+    retries: Retries,
     challenge: Mutex<Option<Challenge>>,
-    slots: Mutex<BTreeMap<Vec<String>, Arc<Slot>>>,
+    slots: Mutex<Slots>,
+}
+
+/// The authorizations by their scopes.
+#[derive(Default)]
+struct Slots {
+    by_scopes: BTreeMap<Vec<String>, Arc<Slot>>,
+    /// How many there may be before they are looked through.
+    limit: usize,
 }
 
 /// The authorization for one set of scopes. Its lock is held while it is made, so that all others wait for it.
@@ -58,9 +66,9 @@ pub(super) struct Authorization {
 }
 
 impl Auth {
-    /// The authorizations of `host`; a token service gets as many `attempts` as any request.
-    pub(super) fn new(host: &str, credentials: Credentials, attempts: Attempts) -> Self {
-        Self { host: host.to_owned(), credentials, attempts, challenge: Mutex::default(), slots: Mutex::default() }
+    /// The authorizations of `host`; a token service gets as many `retries` as any request.
+    pub(super) fn new(host: &str, credentials: Credentials, retries: Retries) -> Self {
+        Self { host: host.to_owned(), credentials, retries, challenge: Mutex::default(), slots: Mutex::default() }
     }
 
     /// The authorization for `access`; `None` until the registry has asked for one.
@@ -148,7 +156,7 @@ impl Auth {
                 scopes.extend_from_slice(extra_scopes);
                 let service = service.as_deref();
                 let wanted = Wanted { host: &self.host, root, realm, service, scopes: &scopes, found: found.as_ref() };
-                let token = wanted.fetch(transport, self.attempts.clone()).await?;
+                let token = wanted.fetch(transport, &self.retries).await?;
                 (Some(token.header), Some(token.until))
             }
         };
@@ -156,11 +164,17 @@ impl Auth {
     }
 
     fn slot(&self, access: &Access) -> Arc<Slot> {
-        let mut slots = locked(&self.slots);
-        if slots.len() >= MANY {
-            slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|held| held.is_good()));
+        locked(&self.slots).of(access.scopes())
+    }
+}
+
+impl Slots {
+    fn of(&mut self, scopes: Vec<String>) -> Arc<Slot> {
+        if self.by_scopes.len() >= self.limit {
+            self.by_scopes.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|held| held.is_good()));
+            self.limit = MANY.max(2 * self.by_scopes.len());
         }
-        slots.entry(access.scopes()).or_default().clone()
+        self.by_scopes.entry(scopes).or_default().clone()
     }
 }
 
@@ -198,6 +212,19 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn authorizations_that_have_ended_are_let_go_when_there_are_many() {
+        let until = |seconds| Some(Instant::now() + std::time::Duration::from_secs(seconds));
+        let mut slots = Slots::default();
+        for number in 0..10_000 {
+            let slot = slots.of(vec![number.to_string()]);
+            let until = until(if number < 300 { 3600 } else { 0 });
+            slot.lock().await.authorization = Some(Authorization { header: None, place: None, until, number: 1, is_fresh: true });
+        }
+        assert!((300..=600).contains(&slots.by_scopes.len()), "{}", slots.by_scopes.len());
+        assert!(slots.of(vec!["299".to_owned()]).lock().await.is_good());
+    }
 
     #[test]
     fn a_scope_covers_what_it_allows() {

@@ -9,6 +9,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 
+use super::retry::tried;
 use crate::error::Error;
 
 /// Why there was no answer.
@@ -31,6 +32,12 @@ impl Failure {
         }
     }
 
+    /// The error that a person is told after so many attempts.
+    pub(super) fn after(self, tries: u32) -> Error {
+        let error = self.into_error();
+        Error::new(error.kind(), format!("{error} ({})", tried(tries)))
+    }
+
     /// The error that a person is told.
     pub(super) fn into_error(self) -> Error {
         match self {
@@ -40,20 +47,18 @@ impl Failure {
 }
 
 fn of_tls(tls: &rustls::Error, told: Error, host: &str) -> Failure {
+    use rustls::Error as T;
+    let certs_d = format!("~/.config/containers/certs.d/{host}");
     match tls {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            Failure::Final(told.hint(format!(
-                "put the authority's certificate into ~/.config/containers/certs.d/{host}/ca.crt, or say --tls-verify=false"
-            )))
+        T::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            Failure::Final(told.hint(format!("put the authority's certificate into {certs_d}/ca.crt, or say --tls-verify=false")))
         }
-        rustls::Error::InvalidCertificate(_) => Failure::Final(told.hint("mend the registry's certificate, or say --tls-verify=false")),
-        rustls::Error::InvalidMessage(_) => Failure::Final(told.hint("say --tls-verify=false if the registry speaks plain HTTP")),
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
-            Failure::Final(told.hint(format!(
-                "put the client certificate into ~/.config/containers/certs.d/{host}/client.cert and its key into client.key beside it"
-            )))
-        }
-        rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_) => Failure::Final(told),
+        T::InvalidCertificate(_) => Failure::Final(told.hint("mend the registry's certificate, or say --tls-verify=false")),
+        T::InvalidMessage(_) => Failure::Final(told.hint("say --tls-verify=false if the registry speaks plain HTTP")),
+        T::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => Failure::Final(
+            told.hint(format!("put the client certificate into {certs_d}/client.cert, and its key beside it into client.key")),
+        ),
+        T::AlertReceived(_) | T::PeerIncompatible(_) => Failure::Final(told),
         _ => Failure::Transient(told),
     }
 }
@@ -119,6 +124,9 @@ fn explain_tls(tls: &rustls::Error) -> String {
     match tls {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "its certificate is signed by an authority that is not trusted here".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "its certificate is signed by an authority that is not trusted here, although one of the same name is".to_owned()
         }
         rustls::Error::InvalidCertificate(reason) => format!("its certificate is refused: {reason}"),
         rustls::Error::InvalidMessage(_) => "it does not speak TLS".to_owned(),

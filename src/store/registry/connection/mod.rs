@@ -29,7 +29,7 @@ mod verifier;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 pub use reqwest::header::{self, HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode, Url};
@@ -45,11 +45,11 @@ use self::origin::Origin;
 use self::proxy::Proxies;
 use self::request::{Line, Supply};
 use self::response::Context;
-use self::retry::Attempts;
+use self::retry::Retries;
 use self::transport::{Order, Transport, describe};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::monitor::{Event, SharedMonitor, Silent};
+use crate::monitor::{SharedMonitor, Silent};
 
 /// How registries are reached; made once per run.
 #[derive(Clone)]
@@ -94,7 +94,7 @@ pub struct Connection(Arc<Inner>);
 
 struct Inner {
     host: String,
-    options: Options,
+    retries: Retries,
     origin: Origin,
     auth: Auth,
     transport: Transport,
@@ -107,8 +107,10 @@ impl Connection {
         let tls = trust::tls(host, &options.environment, options.tls_verify != Some(false))?;
         let transport = Transport::new(host, options.idle_timeout, tls, Proxies::new(&options.environment)?)?;
         let credentials = Credentials::load(&options.environment, options.authfile.clone())?;
-        let auth = Auth::new(host, credentials, Attempts::new(options.retry_times, options.retry_delay));
-        Ok(Self(Arc::new(Inner { host: host.to_owned(), options: options.clone(), origin, auth, transport })))
+        let monitor = options.monitor.clone();
+        let retries = Retries { further: options.retry_times, fixed: options.retry_delay, monitor };
+        let auth = Auth::new(host, credentials, retries.clone());
+        Ok(Self(Arc::new(Inner { host: host.to_owned(), retries, origin, auth, transport })))
     }
 
     /// The host, as it was given.
@@ -121,25 +123,22 @@ impl Connection {
     /// there was none, and names the host, what was asked, and how often it was tried.
     pub async fn send(&self, request: Request) -> Result<Response> {
         let Request { line, mut supply } = request;
-        let mut attempts = Attempts::new(self.0.options.retry_times, self.0.options.retry_delay);
+        let what = self.0.describe(&line);
+        let mut attempts = self.0.retries.begin(&what);
         loop {
             let outcome = self.0.attempt(&line, &mut supply, attempts.made()).await;
             let (why, asked) = match &outcome {
-                Ok(response) if response.is_transient() => (response.status().to_string(), wait_asked(response)),
+                Ok(response) if response.is_transient() => (response.status().to_string(), response.wait_asked()),
                 Err(Failure::Transient(error)) => (error.to_string(), None),
-                _ => return self.0.ended(outcome, attempts.made()),
+                _ => return outcome.map_err(Failure::into_error),
             };
-            if supply.spent() {
-                return self.0.ended(outcome, attempts.made());
+            let tries = attempts.made();
+            if supply.spent() || !attempts.again(&why, asked).await {
+                return outcome.map_err(|failure| failure.after(tries));
             }
-            let Some(wait) = attempts.next(asked) else {
-                return self.0.ended(outcome, attempts.made());
-            };
-            self.0.tell_retry(&line, &why, attempts.made());
             if let Ok(response) = outcome {
                 response.let_go().await;
             }
-            tokio::time::sleep(wait).await;
         }
     }
 }
@@ -178,28 +177,17 @@ impl Inner {
         Context {
             host: self.host.clone(),
             method: line.method.clone(),
-            idle_timeout: self.options.idle_timeout,
+            idle_timeout: self.transport.idle_timeout(),
             tries,
             credentials: authorization.and_then(|authorization| authorization.place.clone()),
         }
     }
 
-    /// What the caller gets when no further attempt is made.
-    fn ended(&self, outcome: Result<Response, Failure>, tries: u32) -> Result<Response> {
-        outcome.map_err(|failure| match failure {
-            Failure::Transient(error) if tries > 1 => Error::new(error.kind(), format!("{error} (tried {tries} times)")),
-            failure => failure.into_error(),
-        })
+    /// A request as a person is told of it: without the query, which may hold a secret.
+    fn describe(&self, line: &Line) -> String {
+        match line.path.parse() {
+            Ok(url) => describe(&line.method, &url),
+            Err(_) => format!("{} {}{}", line.method, self.host, line.path.split('?').next().unwrap_or_default()),
+        }
     }
-
-    fn tell_retry(&self, line: &Line, why: &str, attempt: u32) {
-        let path = line.path.split('?').next().unwrap_or_default();
-        let what = format!("{} {}{path}", line.method, if path.starts_with('/') { self.host.as_str() } else { "" });
-        self.options.monitor.event(Event::Retry { what: &what, why, attempt });
-    }
-}
-
-/// The wait that a registry asks for in its answer.
-fn wait_asked(response: &Response) -> Option<Duration> {
-    retry::retry_after(response.header("retry-after")?, SystemTime::now())
 }

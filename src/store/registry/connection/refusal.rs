@@ -7,7 +7,7 @@
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
-use super::retry::is_transient;
+use super::retry::{is_transient, tried};
 use crate::error::Error;
 
 /// How much of an error's content is read, in bytes.
@@ -57,13 +57,13 @@ impl Asked {
     fn place(&self) -> String {
         let answered = self.url.host_str().unwrap_or_default();
         let is_hub = self.host == "docker.io" && answered == "registry-1.docker.io";
-        if is_hub || self.host.contains(answered) { self.host.clone() } else { format!("{answered} for {}", self.host) }
+        let is_host = self.host.strip_prefix(answered).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        if is_hub || is_host { self.host.clone() } else { format!("{answered} for {}", self.host) }
     }
 
     fn tried(&self) -> String {
-        let times = if self.tries == 1 { "1 time".to_owned() } else { format!("{} times", self.tries) };
         let end = if is_transient(self.status) { "" } else { ": the answer is final" };
-        format!("tried {times}{end}")
+        format!("{}{end}", tried(self.tries))
     }
 
     fn way_out(&self) -> Option<String> {

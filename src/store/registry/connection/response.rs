@@ -5,7 +5,7 @@
 //!
 //! *Not here:* what a status means for the one who asked (the callers).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt as _};
@@ -13,7 +13,7 @@ use reqwest::{StatusCode, Url};
 
 use super::failure;
 use super::refusal;
-use super::retry::is_transient;
+use super::retry::{is_transient, retry_after};
 use super::transport::{describe, let_go};
 use crate::error::{Error, Result};
 
@@ -107,6 +107,11 @@ impl Response {
     /// Whether the same request may get another answer later.
     pub(super) fn is_transient(&self) -> bool {
         is_transient(self.status())
+    }
+
+    /// The wait that the registry asks for before the next attempt.
+    pub(super) fn wait_asked(&self) -> Option<Duration> {
+        retry_after(self.header("retry-after")?, SystemTime::now())
     }
 
     /// Reads it to its end where that is near, so that its connection can be used again.

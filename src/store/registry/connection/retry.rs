@@ -1,4 +1,4 @@
-//! [`Attempts`]: how often and when a failed request is made again.
+//! [`Retries`]: how often and when a failed request is made again.
 //!
 //! **Invariants.** There are never more than the allowed attempts, and no wait is longer than [`MAX_WAIT`], whatever a
 //! server asks for.
@@ -10,40 +10,66 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 
+use crate::monitor::{Event, SharedMonitor};
+
 /// The longest wait between two attempts; a `Retry-After` that asks for more is cut to this.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The wait before the second attempt, where nothing else is said; it doubles from there on.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-/// The attempts at one request.
-#[derive(Debug, Clone)]
-pub(super) struct Attempts {
-    made: u32,
-    further: u32,
-    fixed: Option<Duration>,
+/// How often a request is made, and who hears of it.
+#[derive(Clone)]
+pub(super) struct Retries {
+    /// How many attempts come after the first.
+    pub(super) further: u32,
+    /// The wait between them; `None` is one that grows.
+    pub(super) fixed: Option<Duration>,
+    pub(super) monitor: SharedMonitor,
 }
 
-impl Attempts {
-    /// The first attempt, and `further` ones after it, `fixed` apart or with growing waits.
-    pub(super) fn new(further: u32, fixed: Option<Duration>) -> Self {
-        Self { made: 1, further, fixed }
-    }
+/// The attempts at one request.
+pub(super) struct Attempts<'a> {
+    retries: &'a Retries,
+    what: &'a str,
+    made: u32,
+}
 
+impl Retries {
+    /// The first attempt at `what`.
+    pub(super) fn begin<'a>(&'a self, what: &'a str) -> Attempts<'a> {
+        Attempts { retries: self, what, made: 1 }
+    }
+}
+
+impl Attempts<'_> {
     /// How many attempts were begun.
     pub(super) fn made(&self) -> u32 {
         self.made
     }
 
-    /// Begins the next attempt and says how long to wait before it; `None` when there is none left.
-    pub(super) fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
-        if self.made > self.further {
+    /// Waits for the next attempt, at least as long as the other side `asked`; `false` when there is none left. `why`
+    /// the last one failed is told to the monitor.
+    pub(super) async fn again(&mut self, why: &str, asked: Option<Duration>) -> bool {
+        let Some(wait) = self.next(asked) else { return false };
+        self.retries.monitor.event(Event::Retry { what: self.what, why, attempt: self.made });
+        tokio::time::sleep(wait).await;
+        true
+    }
+
+    fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        if self.made > self.retries.further {
             return None;
         }
-        let wait = asked.or(self.fixed).unwrap_or_else(|| backoff(self.made, chance()));
+        let wait = asked.or(self.retries.fixed).unwrap_or_else(|| backoff(self.made, chance()));
         self.made += 1;
         Some(wait.min(MAX_WAIT))
     }
+}
+
+/// A number of attempts, in words.
+pub(super) fn tried(times: u32) -> String {
+    if times == 1 { "tried 1 time".to_owned() } else { format!("tried {times} times") }
 }
 
 /// The wait after `made` attempts: doubling, of which `chance` (0 to 1) takes away up to a half.
@@ -73,7 +99,10 @@ pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::monitor::Silent;
 
     #[test]
     fn waits_double_and_stay_within_bounds() {
@@ -86,12 +115,14 @@ mod tests {
 
     #[test]
     fn attempts_end_and_no_server_makes_them_wait_for_hours() {
-        let mut attempts = Attempts::new(2, Some(Duration::from_secs(1)));
+        let retries = |further| Retries { further, fixed: Some(Duration::from_secs(1)), monitor: Arc::new(Silent) };
+        let two = retries(2);
+        let mut attempts = two.begin("it");
         assert_eq!(attempts.next(None), Some(Duration::from_secs(1)));
         assert_eq!(attempts.next(Some(Duration::from_secs(86_400))), Some(MAX_WAIT));
         assert_eq!(attempts.next(None), None);
         assert_eq!(attempts.made(), 3);
-        assert_eq!(Attempts::new(0, None).next(None), None);
+        assert_eq!(retries(0).begin("it").next(None), None);
     }
 
     #[test]

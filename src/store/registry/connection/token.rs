@@ -5,11 +5,11 @@
 //!
 //! *Not here:* when a token is needed, and for how long it is kept (`auth`).
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::origin::is_loopback;
 use super::request::{RequestBody, Supply};
 use super::response::{Context, Response};
-use super::retry::{Attempts, retry_after};
+use super::retry::Retries;
 use super::transport::{Order, Transport, describe};
 use crate::error::{Error, Result};
 
@@ -70,28 +70,24 @@ struct Answer {
 
 impl Wanted<'_> {
     /// Fetches the token; a service that is busy is asked again.
-    pub(super) async fn fetch(&self, transport: &Transport, mut attempts: Attempts) -> Result<Token> {
+    pub(super) async fn fetch(&self, transport: &Transport, retries: &Retries) -> Result<Token> {
         let realm = self.realm()?;
         let what = format!("token for {} from {}", self.host, describe(&Method::GET, &realm).trim_start_matches("GET "));
+        let mut attempts = retries.begin(&what);
         loop {
             let begun = Instant::now();
-            let (failed, asked) = match self.ask(&realm, transport, attempts.made()).await {
+            let (error, asked) = match self.ask(&realm, transport, attempts.made()).await {
                 Ok(answer) if answer.status() == StatusCode::OK => return token(answer, begun, &what).await,
-                Ok(answer) => {
-                    let asked = answer.header(RETRY_AFTER.as_str()).and_then(|value| retry_after(value, SystemTime::now()));
-                    let is_transient = answer.is_transient();
-                    let refusal = answer.refusal(&what).await;
-                    if !is_transient {
-                        return Err(refusal);
-                    }
-                    (refusal, asked)
+                Ok(answer) if answer.is_transient() => {
+                    let asked = answer.wait_asked();
+                    (answer.refusal(&what).await, asked)
                 }
+                Ok(answer) => return Err(answer.refusal(&what).await),
                 Err(Failure::Final(error)) => return Err(error.context(&what)),
                 Err(Failure::Transient(error)) => (error.context(&what), None),
             };
-            match attempts.next(asked) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return Err(failed),
+            if !attempts.again(&error.to_string(), asked).await {
+                return Err(error);
             }
         }
     }

@@ -32,6 +32,7 @@ pub(super) struct Transport {
     client: reqwest::Client,
     host: String,
     idle_timeout: Duration,
+    proxies: Proxies,
 }
 
 /// One request as it goes over the wire, but for its body.
@@ -48,18 +49,19 @@ pub(super) struct Order {
 impl Transport {
     /// A client for the registry that a person calls `host`.
     pub(super) fn new(host: &str, idle_timeout: Duration, tls: rustls::ClientConfig, proxies: Proxies) -> Result<Self> {
+        let chosen = proxies.clone();
         let client = reqwest::Client::builder()
             .user_agent(concat!("ocm/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .proxy(reqwest::Proxy::custom(move |url| proxies.of(url)))
+            .proxy(reqwest::Proxy::custom(move |url| chosen.of(url)))
             .tls_backend_preconfigured(tls)
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
             .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .build()
             .map_err(|error| Error::failed(format!("HTTP client for {host}: {}", failure::explain(&error))))?;
-        Ok(Self { client, host: host.to_owned(), idle_timeout })
+        Ok(Self { client, host: host.to_owned(), idle_timeout, proxies })
     }
 
     /// Sends a request, with its body where it has one, and follows its redirects.
@@ -82,13 +84,20 @@ impl Transport {
         Err(Failure::Final(Error::failed(format!("{what}: it was redirected more than {MAX_REDIRECTS} times"))))
     }
 
+    /// A request, and the proxy that it goes through.
+    fn describe(&self, method: &Method, url: &Url) -> String {
+        let proxy = self.proxies.of(url);
+        let by_way = proxy.map(|proxy| format!(" through the proxy {}", authority(&proxy))).unwrap_or_default();
+        format!("{}{by_way}", describe(method, url))
+    }
+
     /// How long nothing may move.
     pub(super) fn idle_timeout(&self) -> Duration {
         self.idle_timeout
     }
 
     async fn exchange(&self, method: &Method, url: Url, mut headers: HeaderMap, body: Option<Body>) -> Result<reqwest::Response, Failure> {
-        let what = describe(method, &url);
+        let what = self.describe(method, &url);
         let progress = Progress::begin();
         match &body {
             Some(body) => drop(headers.insert(CONTENT_LENGTH, body.len().into())),
@@ -114,7 +123,7 @@ impl Transport {
 
     /// Asks `url` for anything; any answer will do.
     pub(super) async fn probe(&self, url: Url, limit: Duration) -> Result<StatusCode, Probe> {
-        let what = describe(&Method::GET, &url);
+        let what = self.describe(&Method::GET, &url);
         match tokio::time::timeout(limit, self.client.get(url).send()).await {
             Ok(Ok(answer)) => Ok(answer.status()),
             Ok(Err(error)) => Err(Probe {
@@ -150,9 +159,12 @@ pub(super) struct Probe {
 
 /// A request as errors name it: no query and no user, because either may hold a secret.
 pub(super) fn describe(method: &Method, url: &Url) -> String {
-    let authority = url.host_str().unwrap_or_default();
+    format!("{method} {}://{}{}", url.scheme(), authority(url), url.path())
+}
+
+fn authority(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{method} {}://{authority}{port}{}", url.scheme(), url.path())
+    format!("{}{port}", url.host_str().unwrap_or_default())
 }
 
 /// Where an answer sends a request, if it does and the request can go there.

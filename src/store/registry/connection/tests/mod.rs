@@ -3,6 +3,12 @@
 //! *Not here:* tests of parsers; they stand beside them.
 
 mod auth;
+mod certificate;
 mod plain;
 pub(super) mod program;
+mod proxy;
+// Said once more, because this file prints and reads `CI`, which only tests may.
+#[cfg(test)]
+mod real;
 mod server;
+mod trust;

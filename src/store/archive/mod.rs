@@ -1,0 +1,39 @@
+//! Archives: directories of volumes, as a source and as a sink.
+//!
+//! **Invariants.** All knowledge of the format crate is below this module. What is read was verified there; what is
+//! written enters the format only after its digest was checked here.
+//!
+//! *Not here:* which set a run builds on, receipts and the ledger (`workflow`).
+
+mod document;
+mod lock;
+mod needs;
+mod shelf;
+mod sink;
+mod source;
+mod stage;
+mod unfinished;
+
+pub use lock::Lock;
+pub use shelf::{KnownSet, Selection, Shelf};
+pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume};
+pub use source::{ArchiveSource, SetFacts};
+pub use unfinished::{Pinned, Unfinished};
+
+use crate::error::Error;
+
+/// The folder beside the volumes where a run keeps what it has not finished.
+pub const SCRATCH: &str = ".ocm";
+
+/// The error of this crate that an error of the format means.
+pub(crate) fn told(error: &ocm_format::error::Error) -> Error {
+    use ocm_format::error::Kind;
+    let text = error.to_string();
+    match error.kind() {
+        Kind::Io(kind) => Error::io(text, &std::io::Error::from(kind)),
+        Kind::Damaged | Kind::Incomplete | Kind::NotAVolume => Error::damaged(text),
+        Kind::Missing => Error::needed(text),
+        Kind::Version | Kind::Unsupported => Error::failed(text).hint("use a version of ocm that reads this format"),
+        Kind::Limit | Kind::Usage => Error::usage(text),
+    }
+}

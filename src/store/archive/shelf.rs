@@ -1,0 +1,145 @@
+//! [`Shelf`]: an archive directory: which sets are in it, and which of them a person means.
+//!
+//! **Invariants.** A set is meant only if all of its volumes are here. A newer one that lacks volumes is named, never
+//! passed over in silence (semantics A.3).
+
+use std::path::{Path, PathBuf};
+
+use ocm_format::layout::Id;
+use ocm_format::set::{self, Found, SetFiles};
+
+use super::told;
+use crate::error::{Error, Result};
+
+/// The sets of an archive directory, or of one file of it.
+#[derive(Debug)]
+pub struct Shelf {
+    path: PathBuf,
+    found: Found,
+}
+
+/// The sets that a person means.
+#[derive(Debug)]
+pub struct Selection<'a> {
+    /// One of each lineage, whole.
+    pub sets: Vec<&'a SetFiles>,
+    /// Sets that are newer and lack volumes, as text for a person.
+    pub newer: Vec<String>,
+}
+
+/// A set whose manifest is here, with or without its volumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSet {
+    /// The set id.
+    pub id: [u8; 16],
+    /// The lineage id.
+    pub lineage: [u8; 16],
+    /// The name of the lineage.
+    pub name: String,
+    /// The generation, from 1.
+    pub generation: u32,
+    /// The time, in seconds since 1970.
+    pub time: u64,
+}
+
+impl KnownSet {
+    /// The set id, 32 hex digits.
+    #[must_use]
+    pub fn id_text(&self) -> String {
+        Id(self.id).to_string()
+    }
+}
+
+impl Shelf {
+    /// Looks into a directory, or at one file. A directory that is not there is an empty shelf.
+    pub fn open(path: &Path) -> Result<Self> {
+        let found = match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => set::scan(path).map_err(|error| told(&error))?,
+            Ok(_) => set::group([path.to_owned()]),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Found::default(),
+            Err(error) => return Err(Error::io(path.display(), &error)),
+        };
+        Ok(Self { path: path.to_owned(), found })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Everything that was found.
+    #[must_use]
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// The sets that `generation` means: that one, or the newest whole one of each lineage.
+    pub fn select(&self, generation: Option<u32>) -> Result<Selection<'_>> {
+        let mut selection = Selection { sets: Vec::new(), newer: Vec::new() };
+        let mut lineages: Vec<Id> = self.found.sets.iter().map(|set| set.header.lineage).collect();
+        lineages.dedup();
+        for lineage in lineages {
+            let wanted = |set: &&SetFiles| set.header.lineage == lineage && generation.is_none_or(|wanted| set.header.generation == wanted);
+            for set in self.found.sets.iter().filter(wanted) {
+                if set.is_complete() {
+                    selection.sets.push(set);
+                    break;
+                }
+                selection.newer.push(lacks(set));
+            }
+        }
+        if selection.sets.is_empty() { Err(self.nothing(generation, &selection.newer)) } else { Ok(selection) }
+    }
+
+    /// The sets whose manifests are here.
+    #[must_use]
+    pub fn known_sets(&self) -> Vec<KnownSet> {
+        let known = |set: &SetFiles| {
+            let manifest = set.manifest.as_ref()?;
+            let (id, lineage, name) = (manifest.set.0, manifest.lineage.id.0, manifest.lineage.name.clone());
+            Some(KnownSet { id, lineage, name, generation: manifest.generation, time: manifest.time })
+        };
+        self.found.sets.iter().filter_map(known).collect()
+    }
+
+    /// The set with this id.
+    #[must_use]
+    pub fn set(&self, id: Id) -> Option<&SetFiles> {
+        self.found.sets.iter().find(|set| set.id() == id)
+    }
+
+    fn nothing(&self, generation: Option<u32>, lacking: &[String]) -> Error {
+        let path = self.path.display();
+        if let Some(first) = lacking.first() {
+            let error = Error::needed(format!("{path}: {first}"));
+            return error.hint("bring the volumes that are missing; `ocm gather` collects them from several media");
+        }
+        if let (Some(generation), false) = (generation, self.found.sets.is_empty()) {
+            let here: Vec<String> = self.found.sets.iter().map(|set| set.header.generation.to_string()).collect();
+            return Error::usage(format!("{path}: there is no set {generation} here; there is set {}", here.join(", ")));
+        }
+        match self.found.strangers.first() {
+            Some((file, error)) => Error::damaged(format!("{path}: no archive can be read here; {}: {}", file.display(), error.message())),
+            None if !self.path.exists() => {
+                Error::usage(format!("{path}: there is no such directory")).hint("name an archive directory, docker://… or oci:…")
+            }
+            None => Error::usage(format!("{path}: there is no ocm archive here"))
+                .hint("an archive is a directory with files NAME.g0001-….ocm.tar"),
+        }
+    }
+}
+
+/// What a set lacks, for a person.
+fn lacks(set: &SetFiles) -> String {
+    let lacking = set.lacking();
+    let numbers: Vec<String> = lacking.numbers.iter().map(u32::to_string).collect();
+    let what = match (numbers.as_slice(), lacking.more) {
+        ([], _) => "its last volume".to_owned(),
+        ([one], false) => format!("volume {one} of {}", set.volume_count().unwrap_or_default()),
+        (some, false) => format!("volumes {} of {}", some.join(", "), set.volume_count().unwrap_or_default()),
+        (some, true) => format!("volume {} and its last one", some.join(", ")),
+    };
+    let broken = set.broken.iter().map(|file| format!("; {}: {}", file.path.display(), file.error.message()));
+    format!("set {} lacks {what}{}", set.header.generation, broken.collect::<String>())
+}

@@ -1,0 +1,405 @@
+//! [`ArchiveSink`]: a new set of an archive.
+//!
+//! **Invariants.** A blob enters the set whole and checked, in the order of the plan. What the parent set holds is not
+//! written again; manifests always are, so that a set alone says what it means. The set is there once `finish` returned.
+//!
+//! *Not here:* which parent, which items stay (`workflow`); volumes and frames (`ocm_format`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use ocm_format::layout::Id;
+use ocm_format::set::{Ancestor, Lineage, MAX_ANCESTORS, Needs as FormatNeeds, ParentSet};
+use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume, Options, SetWriter};
+
+use super::needs::Needs;
+use super::source::{ArchiveSource, SetFacts};
+use super::stage::{Behind, Stage, Staged};
+use super::{SCRATCH, document, told};
+use crate::error::{Error, Result};
+use crate::image::ends::{Moved, Rest};
+use crate::image::{Blob, Contents, Descriptor, Digest, Manifest, Reference, Repository, Sink};
+
+/// The plain bytes of a frame: what random access and compression settle on (1 MiB).
+const FRAME_BYTES: u64 = 1 << 20;
+
+/// Called for each finished volume, once; says whether its file was let go.
+pub type HandOver = Box<dyn FnMut(&WrittenVolume) -> Result<bool> + Send>;
+
+/// What a new set is.
+pub struct NewSet {
+    /// The archive directory.
+    pub folder: PathBuf,
+    /// The set id.
+    pub set: [u8; 16],
+    /// The lineage id.
+    pub lineage: [u8; 16],
+    /// The name of the lineage.
+    pub lineage_name: String,
+    /// The generation, from 1.
+    pub generation: u32,
+    /// The time, in seconds since 1970.
+    pub time: u64,
+    /// The set that it builds on, as a source.
+    pub parent: Option<ArchiveSource>,
+    /// Items of the parent that the new set lists too, unless a new item has their name.
+    pub inherited: Contents,
+    /// The size that every file stays strictly below, in bytes.
+    pub cap: u64,
+    /// The zstd level.
+    pub level: i32,
+    /// Threads that compress.
+    pub threads: usize,
+    /// Notes of roots, found again when a volume is scanned.
+    pub notes: BTreeMap<Digest, String>,
+    /// What the set was made with.
+    pub options: serde_json::Value,
+    /// Where its catalogue goes.
+    pub catalogue: PathBuf,
+    /// Called for each finished volume, once; says whether its file was let go.
+    pub on_volume: HandOver,
+}
+
+/// A finished volume.
+#[derive(Debug, Clone)]
+pub struct WrittenVolume {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// The SHA-256 of its file.
+    pub sum: Digest,
+}
+
+/// A finished set.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The set root.
+    pub root: Digest,
+    /// What it lists.
+    pub contents: Contents,
+    /// The sum of the sizes of the blobs stored in it, in bytes.
+    pub blob_bytes: u64,
+    /// Its volumes.
+    pub volumes: Vec<WrittenVolume>,
+    /// The files of its catalogue.
+    pub catalogue: Vec<PathBuf>,
+}
+
+/// A set in the making.
+pub struct ArchiveSink {
+    shared: Arc<Shared>,
+    stage: Stage,
+    written: Arc<OnceLock<Written>>,
+}
+
+struct Shared {
+    folder: PathBuf,
+    parent: Option<Parent>,
+    inherited: Contents,
+    notes: BTreeMap<Digest, String>,
+    options: serde_json::Value,
+    catalogue: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    writer: Writer,
+    behind: Behind,
+    manifests: BTreeMap<Digest, Manifest>,
+    blob_bytes: u64,
+}
+
+/// The writer of the set. It is opened when there is something to write, so that a plan alone leaves nothing behind.
+enum Writer {
+    Ready(Box<(Head, Options, OnVolume)>),
+    Open(Box<SetWriter>),
+    Finished,
+}
+
+impl Writer {
+    fn open(&mut self) -> Result<&mut SetWriter> {
+        if let Self::Ready(_) = self
+            && let Self::Ready(ready) = std::mem::replace(self, Self::Finished)
+        {
+            let (head, options, on_volume) = *ready;
+            *self = Self::Open(Box::new(SetWriter::create(head, options, on_volume).map_err(|error| told(&error))?));
+        }
+        match self {
+            Self::Open(writer) => Ok(writer),
+            Self::Ready(_) | Self::Finished => Err(finished_already()),
+        }
+    }
+
+    fn take(&mut self) -> Result<SetWriter> {
+        self.open()?;
+        match std::mem::replace(self, Self::Finished) {
+            Self::Open(writer) => Ok(*writer),
+            Self::Ready(_) | Self::Finished => Err(finished_already()),
+        }
+    }
+
+    fn has(&self, digest: &Digest) -> bool {
+        matches!(self, Self::Open(writer) if writer.has(digest))
+    }
+}
+
+fn finished_already() -> Error {
+    Error::failed("the set is finished already, or could not be begun")
+}
+
+/// The set that the new one builds on.
+struct Parent {
+    source: ArchiveSource,
+    holds: BTreeSet<Digest>,
+    ancestors: Vec<Ancestor>,
+    chain: u64,
+}
+
+impl Parent {
+    fn new(source: ArchiveSource) -> Result<Self> {
+        let facts = facts(&source)?;
+        let own = Ancestor { id: facts.manifest.set, root: facts.root, generation: facts.manifest.generation };
+        let ancestors: Vec<Ancestor> = std::iter::once(own).chain(facts.manifest.ancestors.iter().cloned()).collect();
+        if ancestors.len() > MAX_ANCESTORS {
+            return Err(Error::usage(format!("a chain of {} sets is the longest that there can be", MAX_ANCESTORS))
+                .hint("write a base with --full"));
+        }
+        let needs = Needs::of(&facts.contents, |manifest| source.manifest_now(manifest))?;
+        let holds = needs.blobs.into_keys().chain(needs.manifests.iter().map(Manifest::digest)).collect();
+        let chain = facts.manifest.needs.chain;
+        Ok(Self { source, holds, ancestors, chain })
+    }
+}
+
+fn facts(source: &ArchiveSource) -> Result<&SetFacts> {
+    source.sets().first().ok_or_else(|| Error::usage("the parent has no set"))
+}
+
+impl ArchiveSink {
+    /// Gets ready to write the set. With `resume` it goes on with what an earlier run of the same set id has written;
+    /// otherwise nothing is opened before there is something to write.
+    pub fn prepare(new: NewSet, resume: bool) -> Result<Self> {
+        let parent = new.parent.map(Parent::new).transpose()?;
+        let parent_set = parent.as_ref().and_then(|parent| parent.ancestors.first());
+        let parent_set = parent_set.map(|set| ParentSet::Set { id: set.id, root: set.root, generation: set.generation });
+        let lineage = Lineage { id: Id(new.lineage), name: new.lineage_name };
+        let head = Head { set: Id(new.set), lineage, generation: new.generation, time: new.time, parent: parent_set };
+        let scratch = new.folder.join(SCRATCH);
+        let stage = Stage::new(scratch.clone());
+        let (cap, level, threads) = (new.cap, new.level, new.threads);
+        let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes: FRAME_BYTES, level, threads };
+        let mut on_volume = new.on_volume;
+        let handed = Box::new(move |volume: &ocm_format::writer::Volume<'_>| {
+            let done = volume.done;
+            let written = WrittenVolume { number: done.number, path: volume.path.to_owned(), bytes: done.bytes, sum: done.sum };
+            let stopped =
+                |error: Error| ocm_format::error::Error::new(ocm_format::error::Kind::Io(std::io::ErrorKind::Other), error.to_string());
+            on_volume(&written).map(|released| if released { Fate::Released } else { Fate::Kept }).map_err(stopped)
+        });
+        let mut writer = Writer::Ready(Box::new((head, options, handed)));
+        if resume {
+            writer.open()?;
+        }
+        let state = State { writer, behind: Behind::default(), manifests: BTreeMap::new(), blob_bytes: 0 };
+        let shared = Shared {
+            folder: new.folder,
+            parent,
+            inherited: new.inherited,
+            notes: new.notes,
+            options: new.options,
+            catalogue: new.catalogue,
+            state: Mutex::new(state),
+        };
+        Ok(Self { shared: Arc::new(shared), stage, written: Arc::default() })
+    }
+
+    /// What the set would list, given what a run brings: that, and what stays of the parent's.
+    #[must_use]
+    pub fn merge(&self, contents: &Contents) -> Contents {
+        self.shared.merge(contents)
+    }
+
+    /// Where the finished set will be told.
+    #[must_use]
+    pub fn written(&self) -> Arc<OnceLock<Written>> {
+        Arc::clone(&self.written)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn holds(&self, digest: &Digest) -> bool {
+        self.state().writer.has(digest)
+    }
+
+    /// Stores a blob that is whole and checked.
+    fn store(&self, descriptor: &Descriptor, staged: Staged) -> Result<()> {
+        let form = form_of(descriptor, &staged.start()?);
+        let blob = NewBlob { digest: descriptor.digest, bytes: staged.bytes(), form, note: String::new() };
+        let mut state = self.state();
+        state.add(blob, &mut *staged.reader()?)?;
+        state.behind.push(staged)
+    }
+
+    fn store_manifest(&self, manifest: Manifest) -> Result<()> {
+        let note = self.notes.get(&manifest.digest()).cloned().unwrap_or_default();
+        let blob = NewBlob { digest: manifest.digest(), bytes: manifest.descriptor().size, form: Form::Document, note };
+        let mut state = self.state();
+        state.add(blob, &mut &manifest.bytes()[..])?;
+        state.manifests.insert(manifest.digest(), manifest);
+        Ok(())
+    }
+
+    /// A manifest of this run, or of the parent.
+    fn manifest(&self, wanted: &Descriptor) -> Result<Option<Manifest>> {
+        let kept = self.state().manifests.get(&wanted.digest).cloned();
+        match (kept, &self.parent) {
+            (Some(manifest), _) => Ok(Some(manifest)),
+            (None, Some(parent)) => parent.source.manifest_now(wanted),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The items of the new set: those of the run, and those that stay. One that could not be had leaves the old one.
+    fn merge(&self, contents: &Contents) -> Contents {
+        let mut all = self.inherited.clone();
+        for item in contents.items() {
+            let old_stays = !item.is_complete() && all.items().iter().any(|old| (&old.origin, old.role) == (&item.origin, item.role));
+            if !old_stays {
+                all.put(item.clone());
+            }
+        }
+        all
+    }
+
+    /// The items, each index with the platforms that are there.
+    fn with_platforms(&self, contents: Contents) -> Result<Contents> {
+        let mut all = Contents::default();
+        for item in contents.items() {
+            let mut item = item.clone();
+            let root = item.root.as_ref().filter(|_| item.platforms.is_empty() && item.is_complete());
+            if let Some(index) = root.map(|root| self.manifest(root)).transpose()?.flatten() {
+                for child in index.children() {
+                    if self.manifest(child)?.is_some() {
+                        item.platforms.extend(child.platform.clone().filter(|platform| !platform.is_unknown()));
+                    }
+                }
+            }
+            all.put(item);
+        }
+        Ok(all)
+    }
+
+    fn finish(&self, contents: &Contents) -> Result<Written> {
+        let all = self.with_platforms(self.merge(contents))?;
+        let needs = Needs::of(&all, |wanted| self.manifest(wanted))?;
+        needs.manifests.iter().try_for_each(|manifest| self.store_manifest(manifest.clone()))?;
+        let mut state = self.state();
+        let writer = state.writer.take()?;
+        let elsewhere: Vec<u64> = needs.blobs.iter().filter(|(digest, _)| !writer.has(digest)).map(|(_, bytes)| *bytes).collect();
+        let chain = self.parent.as_ref().filter(|_| !elsewhere.is_empty()).map_or(0, |parent| parent.chain + 1);
+        let closing = Closing {
+            items: document::items(&all)?,
+            options: self.options.clone(),
+            ancestors: self.parent.as_ref().map(|parent| parent.ancestors.clone()).unwrap_or_default(),
+            needs: FormatNeeds { blobs: elsewhere.len() as u64, bytes: elsewhere.iter().sum(), chain },
+            oci_layout: document::OCI_LAYOUT.to_vec(),
+            index_json: document::index_json(&all)?,
+            writer: concat!("ocm ", env!("CARGO_PKG_VERSION")).to_owned(),
+            catalogue: Some(self.catalogue.clone()),
+        };
+        let finished = writer.finish(closing).map_err(|error| told(&error))?;
+        state.behind.clear()?;
+        Ok(written(finished, all, state.blob_bytes))
+    }
+}
+
+impl State {
+    fn add(&mut self, blob: NewBlob, content: &mut dyn std::io::Read) -> Result<()> {
+        let writer = self.writer.open()?;
+        if !writer.has(&blob.digest) {
+            self.blob_bytes += blob.bytes;
+            writer.add(blob, content).map_err(|error| told(&error))?;
+        }
+        Ok(())
+    }
+}
+
+fn written(finished: Finished, contents: Contents, blob_bytes: u64) -> Written {
+    let volume =
+        |(path, done): (PathBuf, ocm_format::writer::Done)| WrittenVolume { number: done.number, path, bytes: done.bytes, sum: done.sum };
+    let volumes = finished.volumes.into_iter().map(volume).collect();
+    Written { root: finished.root, contents, blob_bytes, volumes, catalogue: finished.catalogue }
+}
+
+/// How content is stored, by what it says it is and by its first bytes.
+fn form_of(descriptor: &Descriptor, start: &[u8]) -> Form {
+    const PACKED: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18"];
+    let kind = &descriptor.media_type;
+    if PACKED.iter().any(|magic| start.starts_with(magic)) {
+        Form::Packed
+    } else if start.get(257..262) == Some(b"ustar") {
+        Form::Tar
+    } else if kind.contains("layer") || kind.contains("diff.tar") {
+        Form::Plain
+    } else {
+        Form::Document
+    }
+}
+
+/// Runs work that writes files on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::failed(format!("writing an archive: {error}")))?
+}
+
+#[async_trait]
+impl Sink for ArchiveSink {
+    fn place(&self) -> String {
+        self.shared.folder.display().to_string()
+    }
+
+    fn shares_blobs(&self) -> bool {
+        true
+    }
+
+    async fn current(&self, _: &Reference) -> Result<Option<Digest>> {
+        Ok(None)
+    }
+
+    async fn has(&self, _: &Repository, content: &Descriptor) -> Result<bool> {
+        let by_parent = || self.shared.parent.as_ref().is_some_and(|parent| parent.holds.contains(&content.digest));
+        Ok(self.shared.holds(&content.digest) || by_parent())
+    }
+
+    async fn put(&self, _: &Repository, blob: &Blob, moved: &Moved) -> Result<Rest> {
+        if self.shared.holds(&blob.descriptor().digest) {
+            return Ok(None);
+        }
+        let staged = self.stage.fetch(blob, moved).await?;
+        let (shared, descriptor) = (Arc::clone(&self.shared), blob.descriptor().clone());
+        Ok(Some(Box::pin(blocking(move || shared.store(&descriptor, staged)))))
+    }
+
+    async fn put_manifest(&self, _: &Repository, manifest: &Manifest) -> Result<Rest> {
+        let (shared, manifest) = (Arc::clone(&self.shared), manifest.clone());
+        Ok(Some(Box::pin(blocking(move || shared.store_manifest(manifest)))))
+    }
+
+    async fn point(&self, _: &Reference, _: &Manifest) -> Result<Rest> {
+        Ok(None)
+    }
+
+    async fn finish(self: Box<Self>, contents: &Contents) -> Result<()> {
+        let (shared, contents) = (Arc::clone(&self.shared), contents.clone());
+        let written = blocking(move || shared.finish(&contents)).await?;
+        self.written.set(written).map_err(|_| finished_already())
+    }
+}

@@ -1,0 +1,280 @@
+//! [`ArchiveSource`]: the sets that a person means, read where they lie.
+//!
+//! **Invariants.** Nothing is unpacked. Content that this set refers to and that is not in it is looked for in every other
+//! set at hand.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream;
+use ocm_format::catalogue::Catalogue;
+use ocm_format::digest::Digest;
+use ocm_format::error::Kind;
+use ocm_format::layout::Id;
+use ocm_format::reader::{Options, Reader};
+use ocm_format::set::{SetFiles, SetManifest};
+
+use super::shelf::{KnownSet, Shelf};
+use super::{document, told};
+use crate::error::{Error, Result};
+use crate::image::manifest::MAX_MANIFEST_BYTES;
+use crate::image::{Body, Contents, Descriptor, Manifest, Reference, Repository, Source, Verified};
+use crate::store::family::Family;
+
+/// Bytes that are read at once for a part of a blob.
+const PART_BYTES: u64 = 1 << 20;
+
+/// What is known of a set.
+#[derive(Debug, Clone)]
+pub struct SetFacts {
+    /// What its manifest says.
+    pub manifest: SetManifest,
+    /// Its root.
+    pub root: Digest,
+    /// What it lists.
+    pub contents: Contents,
+}
+
+/// Sets of an archive, as a source.
+pub struct ArchiveSource {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    place: String,
+    sets: Vec<SetFacts>,
+    contents: Contents,
+    reader: Reader,
+    catalogues: Vec<Catalogue>,
+    elsewhere: Vec<(u32, Digest)>,
+    family: OnceLock<Family>,
+}
+
+impl SetFacts {
+    /// What the files of a set say of it; needs its manifest.
+    pub fn of(set: &SetFiles) -> Result<Self> {
+        let (Some(manifest), Some(root)) = (&set.manifest, set.root) else {
+            return Err(Error::needed(format!("set {}: its last volume and its catalogue are not here", set.header.generation)));
+        };
+        Ok(Self { contents: document::contents(manifest)?, manifest: manifest.clone(), root })
+    }
+
+    /// The set id, 32 hex digits.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.manifest.set.to_string()
+    }
+
+    /// The lineage id, 32 hex digits.
+    #[must_use]
+    pub fn lineage_id(&self) -> String {
+        self.manifest.lineage.id.to_string()
+    }
+
+    /// The name of the lineage.
+    #[must_use]
+    pub fn lineage_name(&self) -> &str {
+        &self.manifest.lineage.name
+    }
+
+    /// The generation, from 1.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.manifest.generation
+    }
+}
+
+impl ArchiveSource {
+    /// Reads `chosen`, sets of one of the shelves; what they refer to is looked for on all `shelves`.
+    pub fn open(place: &Path, chosen: &[&SetFiles], shelves: &[&Shelf]) -> Result<Self> {
+        let sets = chosen.iter().map(|set| SetFacts::of(set)).collect::<Result<Vec<_>>>()?;
+        let contents = Contents::new(sets.iter().flat_map(|set| set.contents.items().iter().cloned()));
+        let others = shelves.iter().flat_map(|shelf| &shelf.found().sets);
+        let others = others.filter(|set| chosen.iter().all(|chosen| chosen.id() != set.id()));
+        let reader = Reader::open(chosen.iter().copied().chain(others), Options::default());
+        let catalogues =
+            chosen.iter().filter_map(|set| Catalogue::open(set).map_err(|error| told(&error)).transpose()).collect::<Result<_>>()?;
+        let whole = |id: Id| shelves.iter().any(|shelf| shelf.set(id).is_some_and(SetFiles::is_complete));
+        let ancestors = sets.iter().flat_map(|set| &set.manifest.ancestors).filter(|ancestor| !whole(ancestor.id));
+        let elsewhere = ancestors.map(|ancestor| (ancestor.generation, ancestor.root)).collect();
+        let inner = Inner { place: place.display().to_string(), sets, contents, reader, catalogues, elsewhere, family: OnceLock::new() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Reads one set that one of the shelves knows; its volumes may be elsewhere.
+    pub fn of_known(known: &KnownSet, shelves: &[&Shelf]) -> Result<Self> {
+        let set = shelves.iter().find_map(|shelf| Some((shelf, shelf.set(Id(known.id)).filter(|set| set.manifest.is_some())?)));
+        let (shelf, set) = set.ok_or_else(|| Error::needed(format!("set {} of {:?} is not here", known.generation, known.name)))?;
+        Self::open(shelf.path(), &[set], shelves)
+    }
+
+    /// The sets that those read build on and that are not all here: generation and root, newest first.
+    #[must_use]
+    pub fn elsewhere(&self) -> &[(u32, Digest)] {
+        &self.inner.elsewhere
+    }
+
+    /// The sets that it reads.
+    #[must_use]
+    pub fn sets(&self) -> &[SetFacts] {
+        &self.inner.sets
+    }
+
+    /// What they list together.
+    #[must_use]
+    pub fn listed(&self) -> &Contents {
+        &self.inner.contents
+    }
+
+    /// Whether all bytes of a blob are at hand, as far as the indexes tell.
+    pub fn holds(&self, digest: &Digest) -> Result<bool> {
+        match self.inner.reader.blob(digest) {
+            Ok(found) => Ok(found.is_some()),
+            Err(error) if error.kind() == Kind::Missing => Ok(false),
+            Err(error) => Err(told(&error)),
+        }
+    }
+
+    /// The manifest with this digest, now.
+    pub(super) fn manifest_now(&self, wanted: &Descriptor) -> Result<Option<Manifest>> {
+        self.inner.manifest(wanted)
+    }
+}
+
+impl Inner {
+    fn manifest(&self, wanted: &Descriptor) -> Result<Option<Manifest>> {
+        let Some(bytes) = self.document(&wanted.digest)? else { return Ok(None) };
+        let bytes = Verified::check_digest(bytes, &wanted.digest, &self.place)?;
+        Manifest::parse(bytes, &wanted.media_type).map(Some)
+    }
+
+    /// The bytes of a manifest, from a volume or a catalogue.
+    fn document(&self, digest: &Digest) -> Result<Option<Bytes>> {
+        for catalogue in &self.catalogues {
+            if let Some(bytes) = catalogue.read(digest).map_err(|error| told(&error))? {
+                return Ok(Some(bytes.into()));
+            }
+        }
+        let Some(info) = self.reader.blob(digest).map_err(|error| told(&error))? else { return Ok(None) };
+        if info.bytes > MAX_MANIFEST_BYTES {
+            return Err(Error::failed(format!(
+                "manifest {digest}: {} bytes are more than the {MAX_MANIFEST_BYTES} that are taken",
+                info.bytes
+            )));
+        }
+        self.read_range(digest, 0..info.bytes).map(Some)
+    }
+
+    /// Bytes of a blob, at most [`PART_BYTES`] or a manifest's.
+    fn read_range(&self, digest: &Digest, range: Range<u64>) -> Result<Bytes> {
+        let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| Error::usage("a part is too long"))?;
+        let mut buffer = vec![0; length];
+        let count = self.reader.read_at(digest, range.start, &mut buffer).map_err(|error| told(&error))?;
+        buffer.truncate(count);
+        Ok(buffer.into())
+    }
+
+    /// How attached manifests stand to what they are attached to.
+    fn family(&self) -> Result<&Family> {
+        if let Some(family) = self.family.get() {
+            return Ok(family);
+        }
+        let mut family = Family::default();
+        for attached in self.contents.items().iter().flat_map(|item| &item.attached) {
+            if let Some(manifest) = self.manifest(attached)? {
+                family.add(&manifest);
+            }
+        }
+        Ok(self.family.get_or_init(|| family))
+    }
+}
+
+/// Runs work that reads files on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::failed(format!("reading an archive: {error}")))?
+}
+
+#[async_trait]
+impl Source for ArchiveSource {
+    fn place(&self) -> String {
+        self.inner.place.clone()
+    }
+
+    async fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>> {
+        Ok(self.inner.contents.find(&name.clone().or_latest()).and_then(|item| item.root.clone()))
+    }
+
+    async fn manifest(&self, _: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>> {
+        let (inner, wanted) = (Arc::clone(&self.inner), wanted.clone());
+        blocking(move || inner.manifest(&wanted)).await
+    }
+
+    async fn read(&self, _: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
+        let (inner, digest) = (Arc::clone(&self.inner), blob.digest);
+        let found = blocking(move || inner.reader.blob(&digest).map_err(|error| told(&error))).await?;
+        let Some(info) = found else { return Ok(None) };
+        let what = format!("blob {digest} from {}", self.inner.place);
+        if range.start > range.end || range.end > info.bytes {
+            return Err(Error::damaged(format!("{what}: it has {} bytes, not {}", info.bytes, range.end)));
+        }
+        let (bytes, inner) = (range.end - range.start, Arc::clone(&self.inner));
+        if range == (0..info.bytes) {
+            return Ok(Some(Body::new(bytes, what, whole(inner, digest))));
+        }
+        let parts = stream::try_unfold(range, move |rest| {
+            let inner = Arc::clone(&inner);
+            async move {
+                if rest.is_empty() {
+                    return Ok(None);
+                }
+                let end = rest.end.min(rest.start + PART_BYTES);
+                let part = blocking(move || inner.read_range(&digest, rest.start..end)).await?;
+                Ok(Some((part, end..rest.end)))
+            }
+        });
+        Ok(Some(Body::new(bytes, what, parts)))
+    }
+
+    async fn referrers(&self, _: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
+        let (inner, subject) = (Arc::clone(&self.inner), *subject);
+        blocking(move || Ok(inner.family()?.referrers(&subject))).await
+    }
+
+    async fn tags(&self, repository: &Repository) -> Result<Option<Vec<String>>> {
+        let items = self.inner.contents.items().iter().filter(|item| item.origin.repository() == repository);
+        let mut tags: Vec<String> = items.clone().filter_map(|item| item.origin.tag().map(str::to_owned)).collect();
+        tags.sort();
+        Ok(items.clone().next().map(|_| tags))
+    }
+
+    async fn contents(&self) -> Result<Option<Contents>> {
+        Ok(Some(self.inner.contents.clone()))
+    }
+}
+
+/// All of a blob, read ahead by a thread of its own.
+fn whole(inner: Arc<Inner>, digest: Digest) -> impl stream::Stream<Item = Result<Bytes>> + Send + 'static {
+    let (sender, receiver) = tokio::sync::mpsc::channel(2);
+    tokio::task::spawn_blocking(move || {
+        let mut parts = match inner.reader.stream_unchecked(&digest) {
+            Ok(parts) => parts,
+            Err(error) => return drop(sender.blocking_send(Err(told(&error)))),
+        };
+        loop {
+            let part = match parts.next_chunk() {
+                Ok(Some(chunk)) => Ok(Bytes::from_owner(chunk)),
+                Ok(None) => return,
+                Err(error) => Err(told(&error)),
+            };
+            // Whoever reads may have gone; then nobody needs the rest.
+            let failed = part.is_err();
+            if sender.blocking_send(part).is_err() || failed {
+                return;
+            }
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|part| (part, receiver)) })
+}

@@ -1,0 +1,105 @@
+//! [`Unfinished`]: the plan of a run, kept beside the volume in the making.
+//!
+//! **Invariants.** Names were resolved once, when the plan was made; a run that goes on goes by it (semantics A.11). It is
+//! removed when the set is finished.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::SCRATCH;
+use crate::error::{Error, Result};
+use crate::image::Item;
+
+const FILE: &str = "plan.json";
+
+/// What a run that may be interrupted has decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unfinished {
+    /// What was asked for, as a hash: another request does not go on with this one.
+    pub request: String,
+    /// The set id, 32 hex digits.
+    pub set: String,
+    /// The lineage id, 32 hex digits.
+    pub lineage: String,
+    /// The time of the set, seconds since 1970.
+    pub time: u64,
+    /// The items with their digests.
+    pub items: Vec<Pinned>,
+}
+
+/// An item whose name was resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// Which of the sources it comes from, from 0.
+    pub source: usize,
+    /// The item.
+    pub item: Item,
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join(SCRATCH).join(FILE)
+}
+
+impl Unfinished {
+    /// The plan that was left in `folder`, if any. One that cannot be read counts as none: it costs work, not content.
+    pub fn load(folder: &Path) -> Result<Option<Self>> {
+        match std::fs::read(path(folder)) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(path(folder).display(), &error)),
+        }
+    }
+
+    /// Keeps the plan in `folder`.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let failed = |error: std::io::Error| Error::io(path(folder).display(), &error);
+        let bytes = serde_json::to_vec(self).map_err(|error| Error::failed(format!("the plan: {error}")))?;
+        std::fs::create_dir_all(folder.join(SCRATCH)).map_err(failed)?;
+        let partial = path(folder).with_extension("partial");
+        let mut file = std::fs::File::create(&partial).map_err(failed)?;
+        std::io::Write::write_all(&mut file, &bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+        std::fs::rename(&partial, path(folder)).map_err(failed)
+    }
+
+    /// Removes everything that a run has left in `folder`, but finished volumes and the lock. Says which finished
+    /// volumes of a set without end are left.
+    pub fn discard(folder: &Path, set: Option<&str>) -> Result<Vec<PathBuf>> {
+        let short: Option<String> = set.map(|set| set.chars().take(8).collect());
+        let of_set = |name: &str| short.as_ref().is_some_and(|short| name.contains(&format!("-{short}.")));
+        let mut left = Vec::new();
+        for (path, name) in files(folder)? {
+            if name.ends_with(".partial") && of_set(&name) {
+                std::fs::remove_file(&path).map_err(|error| Error::io(path.display(), &error))?;
+            } else if name.ends_with(".ocm.tar") && of_set(&name) {
+                left.push(path);
+            }
+        }
+        for (path, name) in files(&folder.join(SCRATCH))? {
+            if name != "lock" {
+                std::fs::remove_file(&path).map_err(|error| Error::io(path.display(), &error))?;
+            }
+        }
+        Ok(left)
+    }
+}
+
+/// The files of a folder with their names, sorted; none where there is no folder.
+fn files(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let failed = |error: std::io::Error| Error::io(folder.display(), &error);
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_file() {
+            files.push((entry.path(), entry.file_name().to_string_lossy().into_owned()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
