@@ -28,8 +28,8 @@ pub(super) fn name_blobs(set: &SetFiles, index: &Arc<IndexCache>, damage: &mut [
         set.volumes.values().filter_map(|file| Volume::open_with(&file.path, index).ok()).map(Arc::new).collect();
     let mut lost = Lost::new();
     let mut hurt: BTreeMap<Digest, BTreeSet<usize>> = BTreeMap::new();
-    for (number, damage) in damage.iter().enumerate() {
-        match damage.reach {
+    for (number, reach) in damage.iter().enumerate().flat_map(|(number, damage)| damage.reach.iter().map(move |reach| (number, reach))) {
+        match *reach {
             Reach::Nothing => {}
             Reach::Stream { volume, begin, end } => lost.entry(volume).or_default().push((begin, end, number)),
             Reach::Volume { volume } => lost.entry(volume).or_default().push((0, u64::MAX, number)),

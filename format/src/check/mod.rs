@@ -63,7 +63,7 @@ pub struct Damage {
     pub what: String,
     /// The blobs of this set that cannot be given back because of it, in order.
     pub blobs: Vec<Digest>,
-    reach: Reach,
+    reach: Vec<Reach>,
 }
 
 /// What is lost with a damaged place.
@@ -99,7 +99,7 @@ pub struct Report {
     pub more: u64,
     /// How many bytes were accounted for.
     pub bytes: u64,
-    /// How many blobs have a record in the volumes that were read.
+    /// How many blobs have a record in the data volumes that were read.
     pub blobs: u64,
     /// Whether the caller stopped it before the end.
     pub stopped: bool,
@@ -158,12 +158,13 @@ impl Findings {
     fn add(&self, damage: Damage) {
         let mut found = lock(&self.0);
         let (listed, more) = &mut *found;
-        // A block of the index that is asked for many times is one fault.
-        let same = |other: &Damage| (&other.file, other.offset, &other.what) == (&damage.file, damage.offset, &damage.what);
-        if listed.len() >= MAX_LISTED {
-            *more = more.saturating_add(1);
-        } else if !listed.iter().rev().take(64).any(same) {
-            listed.push(damage);
+        // A block of the index that is asked for many times is one fault, which may reach far.
+        let full = listed.len() >= MAX_LISTED;
+        let same = |other: &&mut Damage| (&other.file, other.offset, &other.what) == (&damage.file, damage.offset, &damage.what);
+        match listed.iter_mut().rev().take(64).find(same) {
+            Some(known) => known.reach.extend(damage.reach),
+            None if full => *more = more.saturating_add(1),
+            None => listed.push(damage),
         }
     }
 }
@@ -173,7 +174,8 @@ impl Damage {
         let place = error.place();
         let volume = place.volume.map(|number| (VolumeKind::Data, number));
         let (offset, what) = (place.offset.unwrap_or(0), error.message().to_owned());
-        Self { kind: error.kind(), file: place.file.clone(), volume, offset, bytes: 0, what, blobs: Vec::new(), reach }
+        let file = place.file.clone();
+        Self { kind: error.kind(), file, volume, offset, bytes: 0, what, blobs: Vec::new(), reach: vec![reach] }
     }
 
     fn in_file(mut self, path: &Path, kind: VolumeKind, number: u32) -> Self {
@@ -222,15 +224,18 @@ impl<'a> Check<'a> {
 
     /// What can be said before any volume is read.
     fn whole_set(&self) {
+        let mut lacking: BTreeSet<u32> = self.set.lacking().numbers.into_iter().collect();
         for broken in &self.set.broken {
-            let damage = Damage::of(&broken.error, Reach::Nothing).long(broken.file_bytes);
-            self.findings.add(damage.in_file(&broken.path, broken.header.kind, broken.header.number));
+            let number = broken.header.number;
+            let only_one = broken.header.kind == VolumeKind::Data && lacking.remove(&number);
+            let reach = if only_one { Reach::Volume { volume: number } } else { Reach::Nothing };
+            let damage = Damage::of(&broken.error, reach).long(broken.file_bytes);
+            self.findings.add(damage.in_file(&broken.path, broken.header.kind, number));
         }
         for problem in &self.set.problems {
             self.findings.add(Damage::of(problem, Reach::Nothing));
         }
-        let lacking = self.set.lacking();
-        for number in lacking.numbers {
+        for number in lacking {
             let error = Error::new(Kind::Missing, format!("volume {number} of set {} is not here", self.set.id()));
             self.findings.add(Damage::of(&error.in_volume(number), Reach::Volume { volume: number }));
         }
@@ -246,21 +251,29 @@ impl<'a> Check<'a> {
         let volume = match Volume::open_with(&file.path, &self.index) {
             Ok(volume) => volume,
             Err(error) => {
-                let damage = Damage::of(&error, Reach::Volume { volume: number }).long(file.footer.file_bytes);
+                let used = self.is_used(file);
+                let reach = if used { Reach::Volume { volume: number } } else { Reach::Nothing };
+                let damage = Damage::of(&error, reach).long(file.footer.file_bytes);
                 self.findings.add(damage.in_file(&file.path, kind, number));
                 return self.advance(number, file.footer.file_bytes);
             }
         };
-        self.place_in_set(&volume);
+        let used = self.is_used(file);
+        self.place_in_set(&volume, used);
         if self.options.quick {
             return self.advance(number, volume.bytes());
         }
-        walk::Walk::new(self, &volume).run()
+        walk::Walk::new(self, &volume, used).run()
+    }
+
+    /// Whether blobs are read from this file: damage of a spare or of a catalogue hurts none.
+    fn is_used(&self, file: &VolumeFile) -> bool {
+        self.set.volumes.get(&file.header.number).is_some_and(|used| used.path == file.path)
     }
 
     /// What footer and SET.json say of each other.
-    fn place_in_set(&self, volume: &Volume) {
-        let place = Place { findings: &self.findings, volume };
+    fn place_in_set(&self, volume: &Volume, used: bool) {
+        let place = Place { findings: &self.findings, volume, used };
         let (header, footer) = (volume.header(), volume.footer());
         if let Err(error) = volume.read_tail() {
             place.error(&error, Reach::Nothing);
@@ -299,12 +312,20 @@ impl<'a> Check<'a> {
 struct Place<'a> {
     findings: &'a Findings,
     volume: &'a Volume,
+    used: bool,
 }
 
 impl Place<'_> {
-    fn add(&self, damage: Damage) {
+    fn add(&self, mut damage: Damage) {
         let header = self.volume.header();
-        self.findings.add(damage.in_file(self.volume.path(), header.kind, header.number));
+        if !self.used {
+            damage.reach.clear();
+        }
+        match &damage.file {
+            // A blob that was read for its digest may have led into another volume.
+            Some(file) if file != self.volume.path() => self.findings.add(damage),
+            _ => self.findings.add(damage.in_file(self.volume.path(), header.kind, header.number)),
+        }
     }
 
     /// Something that `error` is about.

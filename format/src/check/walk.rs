@@ -26,6 +26,8 @@ const PIECE_BYTES: u64 = 1 << 20;
 pub(super) struct Walk<'c, 'a, 'v> {
     check: &'c mut Check<'a>,
     volume: &'v Volume,
+    /// Whether blobs are read from this file.
+    used: bool,
     /// Up to where the file is accounted for.
     at: u64,
     /// Up to where progress was told.
@@ -58,8 +60,8 @@ impl<'v> FramesLeft<'v> {
 }
 
 impl<'c, 'a, 'v> Walk<'c, 'a, 'v> {
-    pub(super) fn new(check: &'c mut Check<'a>, volume: &'v Volume) -> Self {
-        Self { check, volume, at: 0, told: 0, groups: 0, members: 0 }
+    pub(super) fn new(check: &'c mut Check<'a>, volume: &'v Volume, used: bool) -> Self {
+        Self { check, volume, used, at: 0, told: 0, groups: 0, members: 0 }
     }
 
     /// Checks everything.
@@ -77,13 +79,13 @@ impl<'c, 'a, 'v> Walk<'c, 'a, 'v> {
     }
 
     fn place(&self) -> Place<'_> {
-        Place { findings: &self.check.findings, volume: self.volume }
+        Place { findings: &self.check.findings, volume: self.volume, used: self.used }
     }
 
     fn walk(&mut self, hashers: &Hashers) -> ControlFlow<()> {
         let index_is_sound = self.index_blocks();
         let mut frames = FramesLeft::new(self.volume);
-        let mut records = Records::new(self.volume, Arc::clone(&self.check.streams));
+        let mut records = Records::new(self.volume, Arc::clone(&self.check.streams), self.check.set.volume_count(), index_is_sound);
         for row in self.volume.rows::<MemberRow>(0) {
             let Ok(row) = row else { continue };
             // After rows that could not be read there is a gap, which was reported with them.
@@ -93,7 +95,9 @@ impl<'c, 'a, 'v> Walk<'c, 'a, 'v> {
             self.members = self.members.saturating_add(1);
             self.tell(self.at)?;
         }
-        self.check.report.blobs = self.check.report.blobs.saturating_add(self.volume.directory().blobs());
+        if self.used {
+            self.check.report.blobs = self.check.report.blobs.saturating_add(self.volume.directory().blobs());
+        }
         self.ends_meet(&mut frames, index_is_sound);
         if index_is_sound {
             records.ends_meet(&self.place());
@@ -245,9 +249,13 @@ impl<'c, 'a, 'v> Walk<'c, 'a, 'v> {
         let read = crate::error::cap(row.bytes, MAX_DOCUMENT_BYTES, &row.name).and_then(|bytes| self.volume.read_vec(begin, bytes));
         let content = match read {
             Ok(content) => content,
-            Err(error) => return self.place().error(&error.at(begin), Reach::Nothing),
+            Err(error) => {
+                records.skip();
+                return self.place().error(&error.at(begin), Reach::Nothing);
+            }
         };
         if !row.digest.matches(&content) {
+            records.skip();
             let what = format!("{}: its SHA-256 is not that of the index", row.name);
             return self.place().damage(begin, row.bytes, &what);
         }

@@ -89,17 +89,12 @@ impl Form {
 
     /// The bytes of its plain form.
     pub(super) fn plain(located: &Located) -> Result<Self> {
-        match located.row.plain {
-            PlainRow::Own => Ok(Self::stored(located)),
-            PlainRow::Unknown => {
-                let what = format!("the plain form of blob {} is not listed: it is made by decompressing the blob", located.row.digest);
-                Err(Error::new(Kind::Unsupported, what))
-            }
-            PlainRow::Listed { .. } => {
-                let listed = Self::listed_plain(&located.volume, &located.row).ok_or_else(|| Error::damaged("no plain form"))?;
-                Ok(Self { set: located.set, ..listed })
-            }
+        if located.row.plain == PlainRow::Own {
+            return Ok(Self::stored(located));
         }
+        let listed = Self::listed_plain(&located.volume, &located.row).map(|form| Self { set: located.set, ..form });
+        let why = || format!("the plain form of blob {} is not listed: it is made by decompressing the blob", located.row.digest);
+        listed.ok_or_else(|| Error::new(Kind::Unsupported, why()))
     }
 }
 
