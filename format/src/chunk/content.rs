@@ -130,22 +130,50 @@ fn cut(window: &[u8], small: bool) -> usize {
 mod tests {
     use super::*;
 
+    /// Bytes that FastCDC cuts here and there (xorshift).
+    fn bytes(length: usize) -> Vec<u8> {
+        let mut state: u32 = 1;
+        let next = |_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()
+        };
+        (0..length.div_ceil(4)).flat_map(next).take(length).collect()
+    }
+
     #[test]
     fn no_more_than_two_windows_are_held() {
-        for pushed in [1_000, 65_536, MAX - 1, MAX, MAX + 1, 3 * MAX] {
+        let blob = bytes(8_000_000);
+        for length in [1_000, 65_536, MAX - 1, MAX, MAX + 1, 3 * MAX] {
             let mut content = Content::default();
             let mut total = 0;
             let mut emit = |_, bytes: &[u8]| -> Result<(), std::convert::Infallible> {
                 total += bytes.len();
                 Ok(())
             };
-            let bytes: Vec<u8> = (0..pushed).map(|at| u8::try_from(at * at % 251).expect("less than 251")).collect();
-            for _ in 0..20_000_000 / pushed {
-                let Ok(()) = content.push(&bytes, &mut emit);
-                assert!(content.held.capacity() <= HELD_MAX, "{} with pushes of {pushed}", content.held.capacity());
+            for push in blob.chunks(length) {
+                let Ok(()) = content.push(push, &mut emit);
+                assert!(content.held.capacity() <= HELD_MAX, "{} with pushes of {length}", content.held.capacity());
             }
             let Ok(()) = content.finish(&mut emit);
-            assert_eq!(total, 20_000_000 / pushed * pushed);
+            assert_eq!(total, blob.len());
         }
+    }
+
+    #[test]
+    fn chunks_of_a_large_push_are_not_copied_but_at_its_ends() {
+        let blob = bytes(8 * MAX);
+        let mut copied = 0;
+        let mut emit = |_, chunk: &[u8]| -> Result<(), std::convert::Infallible> {
+            copied += if blob.as_ptr_range().contains(&chunk.as_ptr()) { 0 } else { chunk.len() };
+            Ok(())
+        };
+        let mut content = Content::default();
+        for push in blob.chunks(4 * MAX) {
+            let Ok(()) = content.push(push, &mut emit);
+        }
+        let Ok(()) = content.finish(&mut emit);
+        assert!((1..=3 * MAX).contains(&copied), "{copied} of {} bytes were copied", blob.len());
     }
 }

