@@ -15,3 +15,4 @@ pub mod plan;
 pub mod store;
 pub mod transfer;
 pub mod workflow;
+pub mod workspace;

@@ -139,11 +139,13 @@ pub(crate) struct Ends {
 impl Ends {
     /// Reads header and footer; fails where the file is no volume or its header is not sound.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io(path, &error))?;
-        let metadata = file.metadata().map_err(|error| Error::io(path, &error))?;
+        // Before it is opened: opening a pipe waits for its other end.
+        let metadata = std::fs::metadata(path).map_err(|error| Error::io(path, &error))?;
         if !metadata.is_file() {
             return Err(Error::new(Kind::NotAVolume, "it is not a regular file").in_file(path));
         }
+        let file = File::open(path).map_err(|error| Error::io(path, &error))?;
+        let metadata = file.metadata().map_err(|error| Error::io(path, &error))?;
         let file_bytes = metadata.len();
         let header = read_header(&file, file_bytes).map_err(|error| error.in_file(path))?;
         let placed = |error: Error| error.in_volume(header.0.number).in_file(path);

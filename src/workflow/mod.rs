@@ -60,11 +60,6 @@ impl Settings {
     }
 }
 
-/// The error of this crate that an error of the format means.
-pub(crate) fn told(error: &ocm_format::error::Error) -> Error {
-    crate::store::archive::told(error)
-}
-
 /// An id of a set as people see it: the first eight digits.
 #[must_use]
 pub fn short_id(id: &str) -> String {

@@ -282,6 +282,7 @@ macro_rules! conformance {
     };
 }
 
+conformance!(archive, Some(super::places::InArchive::new()));
 conformance!(memory, Some(super::places::InMemory::default()));
 conformance!(layout, Some(super::places::InLayout::new()));
 conformance!(registry, super::places::InRegistry::start());

@@ -312,3 +312,122 @@ impl Row for MemberRow {
         self.name.capacity()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::index::write::IndexWriter;
+    use crate::recipe::{Piece, Plain, Recipe, Record, Replay, Restart};
+
+    /// An index with some rows of every kind, and its directory.
+    fn sample() -> (Vec<u8>, usize) {
+        let mut writer = IndexWriter::default();
+        let range = |offset| Part::Range(Range { volume: 1, offset, bytes: 5 });
+        for n in 0..20u64 {
+            let digest = Digest::of(&n.to_le_bytes());
+            let file_offset = 1000 + n * 100;
+            let frame = FrameRow { stream_offset: n * 10, plain_bytes: 10, file_offset, stored_bytes: 20, codec: 1, digest };
+            writer.frame(&frame).expect("a frame");
+            let name = format!("packs/{n}");
+            writer.member(&MemberRow { offset: n * 1024, bytes: 5, kind: MemberKind::Pack, name, digest }).expect("a member");
+            let run = Part::Run(Run { digest, offset: 3, bytes: 7 });
+            let restarts =
+                vec![Restart { plain_offset: 0, output_bit: 0, check: 1 }, Restart { plain_offset: 4, output_bit: 77, check: 2 }];
+            let replay = Replay { bytes: 20, encoder: 1, parameters: vec![9; 3], plain_offset: 0, plain_bytes: 12, restarts };
+            let recipe = match n % 3 {
+                0 => Recipe::Raw(vec![range(100 - n), run]),
+                1 => Recipe::Pieces(vec![Piece::Raw(vec![range(n)]), Piece::Replay(replay)]),
+                _ => Recipe::Verbatim,
+            };
+            let plain = if n % 2 == 0 { Plain::Own } else { Plain::Listed { digest, bytes: 12, parts: vec![range(0), run] } };
+            writer.record(&Record { digest, bytes: 25, note: String::new(), recipe, plain }, 512).expect("a record");
+        }
+        let index = writer.finish().expect("an index");
+        let directory_at = index.bytes.len() - usize::try_from(index.directory_bytes).expect("small");
+        (index.bytes, directory_at)
+    }
+
+    /// Decodes the blocks of a table, after `change` had its way with their plain bytes.
+    fn decode<R: Row>(bytes: &[u8], directory: &Directory, change: &dyn Fn(&mut Vec<u8>)) -> Result<Vec<R>> {
+        let mut all = Vec::new();
+        for block in &R::table(directory).blocks {
+            let begin = block.span.offset as usize;
+            let stored = &bytes[begin..begin + block.span.stored_bytes as usize];
+            let mut plain = crate::frame::decompress(stored, block.plain_bytes as usize, None)?;
+            change(&mut plain);
+            all.extend(rows::<R>(&plain, block.key, None, block.rows)?);
+        }
+        Ok(all)
+    }
+
+    fn decode_all(change: &dyn Fn(&mut Vec<u8>)) -> [Result<usize>; 5] {
+        let (bytes, at) = sample();
+        let directory = Directory::parse(&bytes[at..], at as u64).expect("a directory");
+        [
+            decode::<FrameRow>(&bytes, &directory, change).map(|rows| rows.len()),
+            decode::<PartRow>(&bytes, &directory, change).map(|rows| rows.len()),
+            decode::<PieceRow>(&bytes, &directory, change).map(|rows| rows.len()),
+            decode::<BlobRow>(&bytes, &directory, change).map(|rows| rows.len()),
+            decode::<MemberRow>(&bytes, &directory, change).map(|rows| rows.len()),
+        ]
+    }
+
+    #[test]
+    fn all_rows_come_back() {
+        assert_eq!(decode_all(&|_| ()).map(|rows| rows.expect("rows")), [20, 7 * 2 + 7 + 10 * 2, 7 * 3, 20, 20]);
+    }
+
+    #[test]
+    fn blocks_that_are_cut_or_have_bytes_left_over_are_refused() {
+        for change in [
+            |plain: &mut Vec<u8>| plain.truncate(plain.len() - 1),
+            |plain: &mut Vec<u8>| plain.push(0),
+            |plain: &mut Vec<u8>| plain.clear(),
+        ] {
+            decode_all(&change).into_iter().for_each(|rows| assert!(rows.is_err()));
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_cut_changed_or_extended_never_leads_out_of_the_index() {
+        let (bytes, at) = sample();
+        for end in at..bytes.len() {
+            assert!(Directory::parse(&bytes[at..end], at as u64).is_err());
+        }
+        assert!(Directory::parse(&bytes[at..], at as u64 + 1).is_err());
+        for place in at..bytes.len() {
+            for mask in [1, 0x80, 0xff] {
+                let mut changed = bytes[at..].to_vec();
+                changed[place - at] ^= mask;
+                let Ok(directory) = Directory::parse(&changed, at as u64) else { continue };
+                let spans = directory.frames.blocks.iter().map(|block| block.span).chain(directory.others.iter().copied());
+                spans.for_each(|span| assert!(span.offset + u64::from(span.stored_bytes) <= at as u64));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn changed_blocks_give_rows_or_errors(changes in proptest::collection::vec((0usize..4000, any::<u8>()), 1..8)) {
+            let change = |plain: &mut Vec<u8>| {
+                for (at, value) in &changes {
+                    let length = plain.len();
+                    if length > 0 {
+                        plain[at % length] = *value;
+                    }
+                }
+            };
+            for rows in decode_all(&change) {
+                prop_assert!(rows.is_err() || rows.is_ok_and(|rows| rows <= 41));
+            }
+        }
+
+        #[test]
+        fn random_bytes_are_no_directory(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let with_tag = [&b"OCMD"[..], &bytes].concat();
+            prop_assert!(Directory::parse(&with_tag, 1000).is_err());
+        }
+    }
+}

@@ -15,8 +15,8 @@ mod stage;
 mod unfinished;
 
 pub use lock::Lock;
-pub use shelf::{Selection, Shelf};
-pub use sink::{ArchiveSink, NewSet, Written, WrittenVolume};
+pub use shelf::{KnownSet, Selection, Shelf};
+pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume};
 pub use source::{ArchiveSource, SetFacts};
 pub use unfinished::{Pinned, Unfinished};
 

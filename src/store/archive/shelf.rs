@@ -27,6 +27,29 @@ pub struct Selection<'a> {
     pub newer: Vec<String>,
 }
 
+/// A set whose manifest is here, with or without its volumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSet {
+    /// The set id.
+    pub id: [u8; 16],
+    /// The lineage id.
+    pub lineage: [u8; 16],
+    /// The name of the lineage.
+    pub name: String,
+    /// The generation, from 1.
+    pub generation: u32,
+    /// The time, in seconds since 1970.
+    pub time: u64,
+}
+
+impl KnownSet {
+    /// The set id, 32 hex digits.
+    #[must_use]
+    pub fn id_text(&self) -> String {
+        Id(self.id).to_string()
+    }
+}
+
 impl Shelf {
     /// Looks into a directory, or at one file. A directory that is not there is an empty shelf.
     pub fn open(path: &Path) -> Result<Self> {
@@ -67,6 +90,17 @@ impl Shelf {
             }
         }
         if selection.sets.is_empty() { Err(self.nothing(generation, &selection.newer)) } else { Ok(selection) }
+    }
+
+    /// The sets whose manifests are here.
+    #[must_use]
+    pub fn known_sets(&self) -> Vec<KnownSet> {
+        let known = |set: &SetFiles| {
+            let manifest = set.manifest.as_ref()?;
+            let (id, lineage, name) = (manifest.set.0, manifest.lineage.id.0, manifest.lineage.name.clone());
+            Some(KnownSet { id, lineage, name, generation: manifest.generation, time: manifest.time })
+        };
+        self.found.sets.iter().filter_map(known).collect()
     }
 
     /// The set with this id.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use async_trait::async_trait;
 use ocm_format::layout::Id;
 use ocm_format::set::{Ancestor, Lineage, MAX_ANCESTORS, Needs as FormatNeeds, ParentSet};
-use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
+use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume, Options, SetWriter};
 
 use super::needs::Needs;
 use super::source::{ArchiveSource, SetFacts};
@@ -24,6 +24,9 @@ use crate::image::{Blob, Contents, Descriptor, Digest, Manifest, Reference, Repo
 
 /// The plain bytes of a frame: what random access and compression settle on (1 MiB).
 const FRAME_BYTES: u64 = 1 << 20;
+
+/// Called for each finished volume, once; says whether its file was let go.
+pub type HandOver = Box<dyn FnMut(&WrittenVolume) -> Result<bool> + Send>;
 
 /// What a new set is.
 pub struct NewSet {
@@ -56,7 +59,7 @@ pub struct NewSet {
     /// Where its catalogue goes.
     pub catalogue: PathBuf,
     /// Called for each finished volume, once; says whether its file was let go.
-    pub on_volume: Box<dyn FnMut(&WrittenVolume) -> Result<bool> + Send>,
+    pub on_volume: HandOver,
 }
 
 /// A finished volume.
@@ -105,10 +108,48 @@ struct Shared {
 }
 
 struct State {
-    writer: Option<SetWriter>,
+    writer: Writer,
     behind: Behind,
     manifests: BTreeMap<Digest, Manifest>,
     blob_bytes: u64,
+}
+
+/// The writer of the set. It is opened when there is something to write, so that a plan alone leaves nothing behind.
+enum Writer {
+    Ready(Box<(Head, Options, OnVolume)>),
+    Open(Box<SetWriter>),
+    Finished,
+}
+
+impl Writer {
+    fn open(&mut self) -> Result<&mut SetWriter> {
+        if let Self::Ready(_) = self
+            && let Self::Ready(ready) = std::mem::replace(self, Self::Finished)
+        {
+            let (head, options, on_volume) = *ready;
+            *self = Self::Open(Box::new(SetWriter::create(head, options, on_volume).map_err(|error| told(&error))?));
+        }
+        match self {
+            Self::Open(writer) => Ok(writer),
+            Self::Ready(_) | Self::Finished => Err(finished_already()),
+        }
+    }
+
+    fn take(&mut self) -> Result<SetWriter> {
+        self.open()?;
+        match std::mem::replace(self, Self::Finished) {
+            Self::Open(writer) => Ok(*writer),
+            Self::Ready(_) | Self::Finished => Err(finished_already()),
+        }
+    }
+
+    fn has(&self, digest: &Digest) -> bool {
+        matches!(self, Self::Open(writer) if writer.has(digest))
+    }
+}
+
+fn finished_already() -> Error {
+    Error::failed("the set is finished already, or could not be begun")
 }
 
 /// The set that the new one builds on.
@@ -129,7 +170,8 @@ impl Parent {
                 .hint("write a base with --full"));
         }
         let needs = Needs::of(&facts.contents, |manifest| source.manifest_now(manifest))?;
-        let (holds, chain) = (needs.blobs.into_keys().collect(), facts.manifest.needs.chain);
+        let holds = needs.blobs.into_keys().chain(needs.manifests.iter().map(Manifest::digest)).collect();
+        let chain = facts.manifest.needs.chain;
         Ok(Self { source, holds, ancestors, chain })
     }
 }
@@ -139,8 +181,9 @@ fn facts(source: &ArchiveSource) -> Result<&SetFacts> {
 }
 
 impl ArchiveSink {
-    /// Begins the set, or goes on with it where an earlier run with the same set id has begun it.
-    pub fn create(new: NewSet) -> Result<Self> {
+    /// Gets ready to write the set. With `resume` it goes on with what an earlier run of the same set id has written;
+    /// otherwise nothing is opened before there is something to write.
+    pub fn prepare(new: NewSet, resume: bool) -> Result<Self> {
         let parent = new.parent.map(Parent::new).transpose()?;
         let parent_set = parent.as_ref().and_then(|parent| parent.ancestors.first());
         let parent_set = parent_set.map(|set| ParentSet::Set { id: set.id, root: set.root, generation: set.generation });
@@ -158,8 +201,11 @@ impl ArchiveSink {
                 |error: Error| ocm_format::error::Error::new(ocm_format::error::Kind::Io(std::io::ErrorKind::Other), error.to_string());
             on_volume(&written).map(|released| if released { Fate::Released } else { Fate::Kept }).map_err(stopped)
         });
-        let writer = SetWriter::create(head, options, handed).map_err(|error| told(&error))?;
-        let state = State { writer: Some(writer), behind: Behind::default(), manifests: BTreeMap::new(), blob_bytes: 0 };
+        let mut writer = Writer::Ready(Box::new((head, options, handed)));
+        if resume {
+            writer.open()?;
+        }
+        let state = State { writer, behind: Behind::default(), manifests: BTreeMap::new(), blob_bytes: 0 };
         let shared = Shared {
             folder: new.folder,
             parent,
@@ -170,6 +216,12 @@ impl ArchiveSink {
             state: Mutex::new(state),
         };
         Ok(Self { shared: Arc::new(shared), stage, written: Arc::default() })
+    }
+
+    /// What the set would list, given what a run brings: that, and what stays of the parent's.
+    #[must_use]
+    pub fn merge(&self, contents: &Contents) -> Contents {
+        self.shared.merge(contents)
     }
 
     /// Where the finished set will be told.
@@ -185,7 +237,7 @@ impl Shared {
     }
 
     fn holds(&self, digest: &Digest) -> bool {
-        self.state().writer.as_ref().is_some_and(|writer| writer.has(digest))
+        self.state().writer.has(digest)
     }
 
     /// Stores a blob that is whole and checked.
@@ -228,12 +280,30 @@ impl Shared {
         all
     }
 
+    /// The items, each index with the platforms that are there.
+    fn with_platforms(&self, contents: Contents) -> Result<Contents> {
+        let mut all = Contents::default();
+        for item in contents.items() {
+            let mut item = item.clone();
+            let root = item.root.as_ref().filter(|_| item.platforms.is_empty() && item.is_complete());
+            if let Some(index) = root.map(|root| self.manifest(root)).transpose()?.flatten() {
+                for child in index.children() {
+                    if self.manifest(child)?.is_some() {
+                        item.platforms.extend(child.platform.clone().filter(|platform| !platform.is_unknown()));
+                    }
+                }
+            }
+            all.put(item);
+        }
+        Ok(all)
+    }
+
     fn finish(&self, contents: &Contents) -> Result<Written> {
-        let all = self.merge(contents);
+        let all = self.with_platforms(self.merge(contents))?;
         let needs = Needs::of(&all, |wanted| self.manifest(wanted))?;
         needs.manifests.iter().try_for_each(|manifest| self.store_manifest(manifest.clone()))?;
         let mut state = self.state();
-        let writer = state.writer.take().ok_or_else(|| Error::failed("the set is finished already"))?;
+        let writer = state.writer.take()?;
         let elsewhere: Vec<u64> = needs.blobs.iter().filter(|(digest, _)| !writer.has(digest)).map(|(_, bytes)| *bytes).collect();
         let chain = self.parent.as_ref().filter(|_| !elsewhere.is_empty()).map_or(0, |parent| parent.chain + 1);
         let closing = Closing {
@@ -254,7 +324,7 @@ impl Shared {
 
 impl State {
     fn add(&mut self, blob: NewBlob, content: &mut dyn std::io::Read) -> Result<()> {
-        let writer = self.writer.as_mut().ok_or_else(|| Error::failed("the set is finished already"))?;
+        let writer = self.writer.open()?;
         if !writer.has(&blob.digest) {
             self.blob_bytes += blob.bytes;
             writer.add(blob, content).map_err(|error| told(&error))?;
@@ -330,6 +400,6 @@ impl Sink for ArchiveSink {
     async fn finish(self: Box<Self>, contents: &Contents) -> Result<()> {
         let (shared, contents) = (Arc::clone(&self.shared), contents.clone());
         let written = blocking(move || shared.finish(&contents)).await?;
-        self.written.set(written).map_err(|_| Error::failed("the set is finished already"))
+        self.written.set(written).map_err(|_| finished_already())
     }
 }

@@ -13,10 +13,11 @@ use futures_util::stream;
 use ocm_format::catalogue::Catalogue;
 use ocm_format::digest::Digest;
 use ocm_format::error::Kind;
+use ocm_format::layout::Id;
 use ocm_format::reader::{Options, Reader};
 use ocm_format::set::{SetFiles, SetManifest};
 
-use super::shelf::Shelf;
+use super::shelf::{KnownSet, Shelf};
 use super::{document, told};
 use crate::error::{Error, Result};
 use crate::image::manifest::MAX_MANIFEST_BYTES;
@@ -48,6 +49,7 @@ struct Inner {
     contents: Contents,
     reader: Reader,
     catalogues: Vec<Catalogue>,
+    elsewhere: Vec<(u32, Digest)>,
     family: OnceLock<Family>,
 }
 
@@ -58,6 +60,30 @@ impl SetFacts {
             return Err(Error::needed(format!("set {}: its last volume and its catalogue are not here", set.header.generation)));
         };
         Ok(Self { contents: document::contents(manifest)?, manifest: manifest.clone(), root })
+    }
+
+    /// The set id, 32 hex digits.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.manifest.set.to_string()
+    }
+
+    /// The lineage id, 32 hex digits.
+    #[must_use]
+    pub fn lineage_id(&self) -> String {
+        self.manifest.lineage.id.to_string()
+    }
+
+    /// The name of the lineage.
+    #[must_use]
+    pub fn lineage_name(&self) -> &str {
+        &self.manifest.lineage.name
+    }
+
+    /// The generation, from 1.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.manifest.generation
     }
 }
 
@@ -71,8 +97,24 @@ impl ArchiveSource {
         let reader = Reader::open(chosen.iter().copied().chain(others), Options::default());
         let catalogues =
             chosen.iter().filter_map(|set| Catalogue::open(set).map_err(|error| told(&error)).transpose()).collect::<Result<_>>()?;
-        let inner = Inner { place: place.display().to_string(), sets, contents, reader, catalogues, family: OnceLock::new() };
+        let whole = |id: Id| shelves.iter().any(|shelf| shelf.set(id).is_some_and(SetFiles::is_complete));
+        let ancestors = sets.iter().flat_map(|set| &set.manifest.ancestors).filter(|ancestor| !whole(ancestor.id));
+        let elsewhere = ancestors.map(|ancestor| (ancestor.generation, ancestor.root)).collect();
+        let inner = Inner { place: place.display().to_string(), sets, contents, reader, catalogues, elsewhere, family: OnceLock::new() };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Reads one set that one of the shelves knows; its volumes may be elsewhere.
+    pub fn of_known(known: &KnownSet, shelves: &[&Shelf]) -> Result<Self> {
+        let set = shelves.iter().find_map(|shelf| Some((shelf, shelf.set(Id(known.id)).filter(|set| set.manifest.is_some())?)));
+        let (shelf, set) = set.ok_or_else(|| Error::needed(format!("set {} of {:?} is not here", known.generation, known.name)))?;
+        Self::open(shelf.path(), &[set], shelves)
+    }
+
+    /// The sets that those read build on and that are not all here: generation and root, newest first.
+    #[must_use]
+    pub fn elsewhere(&self) -> &[(u32, Digest)] {
+        &self.inner.elsewhere
     }
 
     /// The sets that it reads.

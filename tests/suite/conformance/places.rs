@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ocm::image::{Repository, Sink, Source};
+use ocm::store::archive::{ArchiveSink, ArchiveSource, NewSet, Shelf};
 use ocm::store::layout::{LayoutSink, LayoutSource};
 use ocm::store::memory::Memory;
 use ocm::store::registry::{Options, Registry, RegistrySink};
@@ -81,6 +82,60 @@ impl Place for InLayout {
 
     async fn source(&self) -> Arc<dyn Source> {
         Arc::new(LayoutSource::open(self.0.path().join("layout"), None).await.expect("a source"))
+    }
+}
+
+/// An archive: each run adds a set to what the one before lists.
+pub(super) struct InArchive(TempDir);
+
+impl InArchive {
+    pub(super) fn new() -> Self {
+        Self(TempDir::new().expect("a temporary directory"))
+    }
+
+    fn shelf(&self) -> Shelf {
+        Shelf::open(self.0.path()).expect("a shelf")
+    }
+}
+
+#[async_trait]
+impl Place for InArchive {
+    async fn sink(&self) -> Box<dyn Sink> {
+        let shelf = self.shelf();
+        let newest = shelf.known_sets().into_iter().max_by_key(|set| set.generation);
+        let parent = newest.as_ref().map(|set| ArchiveSource::of_known(set, &[&shelf]).expect("the parent"));
+        let generation = newest.map_or(1, |set| set.generation + 1);
+        let new = NewSet {
+            folder: self.0.path().to_owned(),
+            set: [generation as u8; 16],
+            lineage: [7; 16],
+            lineage_name: "lab".into(),
+            generation,
+            time: 1_700_000_000 + u64::from(generation),
+            inherited: parent.as_ref().map(|parent| parent.listed().clone()).unwrap_or_default(),
+            parent,
+            cap: 300_000,
+            level: 3,
+            threads: 2,
+            notes: Default::default(),
+            options: serde_json::json!({}),
+            catalogue: self.0.path().join("catalogues"),
+            on_volume: Box::new(|_| Ok(false)),
+        };
+        Box::new(ArchiveSink::prepare(new, false).expect("a sink"))
+    }
+
+    async fn source(&self) -> Arc<dyn Source> {
+        let shelf = self.shelf();
+        match shelf.select(None) {
+            Ok(selection) => Arc::new(ArchiveSource::open(self.0.path(), &selection.sets, &[&shelf]).expect("a source")),
+            // Before the first set there is no archive to open; there is nothing in it either.
+            Err(_) => Arc::new(Memory::default()),
+        }
+    }
+
+    fn knows_names_while_writing(&self) -> bool {
+        false
     }
 }
 

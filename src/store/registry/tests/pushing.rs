@@ -60,7 +60,12 @@ fn blob(bytes: Vec<u8>, described: Descriptor) -> Blob {
 fn counter() -> (Moved, Arc<AtomicU64>) {
     let count = Arc::new(AtomicU64::new(0));
     let counting = count.clone();
-    (Arc::new(move |bytes| drop(counting.fetch_add(bytes, Ordering::SeqCst))), count)
+    (
+        Arc::new(move |bytes| {
+            counting.fetch_add(bytes, Ordering::SeqCst);
+        }),
+        count,
+    )
 }
 
 fn sink(server: &Server) -> RegistrySink {

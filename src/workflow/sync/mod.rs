@@ -1,15 +1,28 @@
 //! [`sync`]: brings content from here to there.
+//!
+//! **Invariants.** Sources are opened, names resolved and everything planned before anything is written.
+//!
+//! *Not here:* how a plan is made (`plan`) and carried out (`transfer`).
+
+mod command;
+mod lineage;
+mod origins;
+mod space;
+mod to_archive;
+mod to_place;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use self::origins::Origins;
 use super::Settings;
 use crate::error::{Error, Result};
 use crate::image::place::Location;
 use crate::image::{Digest, Platform};
-use crate::plan::Summary;
-use crate::transfer::Report;
+use crate::plan::{Fate, Plan, Planned, Summary};
+use crate::transfer::{Class, Ending, Report};
+use crate::workspace::Workspace;
 
 /// What is to be brought where.
 #[derive(Debug, Clone)]
@@ -137,7 +150,64 @@ pub struct VolumeOutcome {
 }
 
 /// Brings content from here to there.
+///
+/// An error means that nothing new is visible at the destination; items that failed alone are in the report.
 pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
-    let _ = (request, settings);
-    Err(Error::failed("sync: in the making"))
+    if request.from.is_empty() {
+        return Err(Error::usage("sync: nothing is named to bring").hint("write `ocm sync FROM… TO`"));
+    }
+    let workspace = Workspace::new(settings.workspace());
+    let origins = Origins::open(&request, settings).await?;
+    let mut outcome = match &request.to {
+        Location::Registry { .. } | Location::Layout { .. } => to_place::bring(&request, &origins, settings, &workspace).await?,
+        Location::Archive { generation: Some(_), .. } => {
+            return Err(Error::usage(format!("{}: a set cannot be chosen at the destination", request.to)).hint("name the directory alone"));
+        }
+        Location::Archive { path, .. } => to_archive::bring(&request, path, &origins, settings, &workspace).await?,
+    };
+    outcome.newer = origins.newer();
+    Ok(outcome)
+}
+
+impl Outcome {
+    /// What the run came to; the exit code follows from it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        let newer = if self.newer.is_empty() { Class::Done } else { Class::Needed };
+        self.report.class().max(newer)
+    }
+
+    fn new(plan: &Plan, request: &Request, workspace: &Workspace) -> Self {
+        Self {
+            plan: plan.summary(),
+            dry_run: request.dry_run,
+            space: None,
+            report: unmoved(plan),
+            set: None,
+            receipt: None,
+            newer: Vec::new(),
+            workspace: workspace.path().to_owned(),
+        }
+    }
+}
+
+/// The report of a plan that is not carried out.
+fn unmoved(plan: &Plan) -> Report {
+    let ending = |fate: &Fate| match fate {
+        Fate::Bring => Ending::Done { bytes: 0 },
+        Fate::Already => Ending::Already,
+        Fate::Missing(error) => Ending::Failed(error.clone()),
+    };
+    let outcome = |planned: &Planned| crate::transfer::Outcome {
+        item: planned.item.clone(),
+        name: planned.name.clone(),
+        ending: ending(&planned.fate),
+    };
+    Report { items: plan.items().iter().map(outcome).collect(), bytes_moved: 0 }
+}
+
+/// The time of a run as text, RFC 3339 in UTC.
+fn rfc3339(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map(|time| time.to_string()).unwrap_or_default()
 }

@@ -1,0 +1,212 @@
+//! Volumes made by hand: what the writer never makes, or not yet.
+
+use std::path::Path;
+
+use ocm_format::digest::Digest;
+use ocm_format::frame;
+use ocm_format::index::write::IndexWriter;
+use ocm_format::index::{FrameRow, MemberKind, MemberRow};
+use ocm_format::layout::{self, Codec, FLAG_LAST, FLAG_SET, Footer, FrameHeader, Header, Id, Parent, VolumeKind};
+use ocm_format::recipe::{Part, Piece, Plain, Range, Recipe, Record, Run};
+use ocm_format::set::{IndexEntry, Lineage, Needs, SetManifest, VolumeEntry};
+use ocm_format::tar;
+use zstd::zstd_safe::{CCtx, CParameter};
+
+const CAP: u64 = 16 << 20;
+const TIME: u64 = 1_700_000_000;
+const INDEX_JSON: &[u8] = b"{}";
+
+/// The only volume of a set in the making.
+pub(crate) struct Built {
+    header: Header,
+    out: Vec<u8>,
+    index: IndexWriter,
+    stream: u64,
+    groups: u32,
+}
+
+/// A frame to be stored.
+pub(crate) struct NewFrame<'a> {
+    pub(crate) plain: &'a [u8],
+    /// Runs of the prefix, and the bytes that they stand for.
+    pub(crate) prefix: Option<(Vec<Run>, &'a [u8])>,
+}
+
+impl Built {
+    pub(crate) fn new(id: u8, parent: Parent) -> Self {
+        let header = Header {
+            kind: VolumeKind::Data,
+            compatible: 0,
+            incompatible: 0,
+            set: Id([id; 16]),
+            lineage: Id([9; 16]),
+            generation: id.into(),
+            number: 1,
+            cap: CAP,
+            time: TIME,
+            parent,
+        };
+        let mut built = Self { header, out: Vec::new(), index: IndexWriter::default(), stream: 0, groups: 1 };
+        built.member("OCM.VOLUME", MemberKind::Header, &header.encode());
+        built
+    }
+
+    fn member(&mut self, name: &str, kind: MemberKind, content: &[u8]) -> u64 {
+        self.member_with(name, kind, content, Digest::of(content))
+    }
+
+    fn member_with(&mut self, name: &str, kind: MemberKind, content: &[u8], digest: Digest) -> u64 {
+        let offset = self.out.len() as u64;
+        self.index.member(&MemberRow { offset, bytes: content.len() as u64, kind, name: name.into(), digest }).expect("a row");
+        tar::put_member(&mut self.out, name, content, TIME).expect("a member");
+        offset + 512
+    }
+
+    /// Stores frames as a pack; they begin in the stream where the ones before end.
+    pub(crate) fn pack(&mut self, frames: &[NewFrame<'_>]) -> &mut Self {
+        let mut content = Vec::new();
+        let mut digests = Vec::new();
+        let begin = self.out.len() as u64 + 512;
+        let mut patch = false;
+        for frame in frames {
+            let (codec, stored) = match &frame.prefix {
+                None => (Codec::Zstd, frame::compress(frame.plain, 3).expect("compressed")),
+                Some((runs, bytes)) => (Codec::Prefix { depth: 1, runs: runs.clone() }, compress_after(frame.plain, bytes)),
+            };
+            patch |= frame.prefix.is_some();
+            let digest = Digest::of(&stored);
+            let sizes = (stored.len() as u32, frame.plain.len() as u32);
+            content.extend(FrameHeader { codec, stored_bytes: sizes.0, plain_bytes: sizes.1, digest }.encode());
+            let file_offset = begin + content.len() as u64;
+            let codec = if frame.prefix.is_some() { 2 } else { 1 };
+            let row = FrameRow { stream_offset: self.stream, plain_bytes: sizes.1, file_offset, stored_bytes: sizes.0, codec, digest };
+            self.index.frame(&row).expect("a row");
+            self.stream += u64::from(sizes.1);
+            digests.extend_from_slice(digest.bytes());
+            content.extend(stored);
+        }
+        let name = format!("packs/{:06}.{}", self.groups, if patch { "pzst" } else { "zst" });
+        self.member_with(&name, MemberKind::Pack, &content, Digest::of(&digests));
+        self
+    }
+
+    pub(crate) fn plain_pack(&mut self, frames: &[&[u8]]) -> &mut Self {
+        let frames: Vec<_> = frames.iter().map(|plain| NewFrame { plain, prefix: None }).collect();
+        self.pack(&frames)
+    }
+
+    /// Stores `content` as a member and its record; `digest` is what is said of it.
+    pub(crate) fn verbatim(&mut self, content: &[u8], digest: Digest) -> &mut Self {
+        let name = format!("blobs/sha256/{}", Digest::of(content).hex());
+        let file_offset = self.member(&name, MemberKind::Blob, content);
+        let record = Record { digest, bytes: content.len() as u64, note: String::new(), recipe: Recipe::Verbatim, plain: Plain::Own };
+        self.records(&[(record, file_offset)])
+    }
+
+    pub(crate) fn records(&mut self, records: &[(Record, u64)]) -> &mut Self {
+        let mut body = Vec::new();
+        for (record, file_offset) in records {
+            record.encode(&mut body);
+            self.index.record(record, *file_offset).expect("a row");
+        }
+        let content = [Digest::of(&body).bytes(), &body].concat();
+        self.member(&format!("packs/{:06}.rec", self.groups), MemberKind::Records, &content);
+        self.groups += 1;
+        self
+    }
+
+    /// Ends the volume and writes it into `folder`; gives the set root.
+    pub(crate) fn write(self, folder: &Path) -> Digest {
+        let index = self.index.finish().expect("an index");
+        let mut out = self.out;
+        let index_offset = out.len() as u64 + 512;
+        tar::put_member(&mut out, "OCM.INDEX", &index.bytes, TIME).expect("a member");
+        let tail_begin = index_offset as usize + index.bytes.len();
+        let root = layout::volume_root(&self.header.encode(), &index.directory, self.stream);
+        let before = out.len() as u64;
+        let documents = |set: &[u8]| {
+            let mut documents = Vec::new();
+            for (name, content) in [("oci-layout", &b"{}"[..]), ("index.json", INDEX_JSON), ("SET.json", set)] {
+                tar::put_member(&mut documents, name, content, TIME).expect("a member");
+            }
+            documents
+        };
+        // The size of the file stands in SET.json, which is padded: a second round settles it.
+        let size = before + documents(&manifest(&self.header, 1_000_000, root)).len() as u64 + 2048;
+        let set = manifest(&self.header, size, root);
+        out.extend(documents(&set));
+        assert_eq!(out.len() as u64 + 2048, size);
+        let footer = Footer {
+            flags: FLAG_LAST | FLAG_SET,
+            set: self.header.set,
+            number: 1,
+            file_bytes: size,
+            index_offset,
+            index_bytes: index.bytes.len() as u64,
+            directory_bytes: index.directory_bytes,
+            directory: index.directory,
+            set_json_offset: (out.len() - tar::padded(set.len() as u64) as usize) as u64,
+            set_json_bytes: set.len() as u64,
+            set_json: Digest::of(&set),
+            tail: Digest::of(&out[tail_begin..]),
+            stream_bytes: self.stream,
+            root,
+        };
+        tar::put_member(&mut out, "OCM.FOOTER", &footer.encode(), TIME).expect("a member");
+        out.extend([0; 1024]);
+        std::fs::write(folder.join(format!("set-{}", self.header.set)), out).expect("written");
+        Digest::of(&set)
+    }
+}
+
+fn manifest(header: &Header, bytes: u64, root: Digest) -> Vec<u8> {
+    let parent = match header.parent {
+        Parent::Set { id, root } => Some(ocm_format::set::ParentSet::Set { id, root, generation: header.generation - 1 }),
+        Parent::None | Parent::Receipt { .. } => None,
+    };
+    let manifest = SetManifest {
+        features: vec![],
+        set: header.set,
+        time: header.time,
+        cap: header.cap,
+        generation: header.generation,
+        lineage: Lineage { id: header.lineage, name: "lab".into() },
+        parent,
+        ancestors: vec![],
+        needs: Needs::default(),
+        volumes: vec![VolumeEntry { number: 1, bytes, root }],
+        index: IndexEntry { digest: Digest::of(INDEX_JSON), bytes: INDEX_JSON.len() as u64 },
+        items: serde_json::json!([]),
+        options: serde_json::json!({}),
+        writer: "test".into(),
+        others: Default::default(),
+    };
+    manifest.to_bytes().expect("bytes")
+}
+
+fn compress_after(plain: &[u8], prefix: &[u8]) -> Vec<u8> {
+    let mut context = CCtx::create();
+    context.set_parameter(CParameter::ContentSizeFlag(true)).expect("a parameter");
+    context.ref_prefix(prefix).expect("a prefix");
+    let mut out = Vec::with_capacity(plain.len() + 1000);
+    context.compress2(&mut out, plain).expect("compressed");
+    out
+}
+
+pub(crate) fn range(offset: u64, bytes: u64) -> Part {
+    Part::Range(Range { volume: 1, offset, bytes })
+}
+
+pub(crate) fn run(digest: Digest, offset: u64, bytes: u64) -> Run {
+    Run { digest, offset, bytes }
+}
+
+pub(crate) fn raw(digest: Digest, parts: Vec<Part>) -> (Record, u64) {
+    let bytes = parts.iter().map(Part::bytes).sum();
+    (Record { digest, bytes, note: String::new(), recipe: Recipe::Raw(parts), plain: Plain::Own }, 0)
+}
+
+pub(crate) fn pieces(digest: Digest, pieces: Vec<Piece>, plain: Plain) -> (Record, u64) {
+    let bytes = pieces.iter().map(|piece| piece.bytes().expect("a length")).sum();
+    (Record { digest, bytes, note: String::new(), recipe: Recipe::Pieces(pieces), plain }, 0)
+}

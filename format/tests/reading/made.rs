@@ -1,0 +1,118 @@
+//! Small sets to read.
+
+use std::path::{Path, PathBuf};
+
+use ocm_format::check::{self, Report};
+use ocm_format::digest::Digest;
+use ocm_format::layout::Id;
+use ocm_format::reader::{Options as ReaderOptions, Reader};
+use ocm_format::set::{Lineage, Needs, SetFiles, scan};
+use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
+
+/// A folder with a set, and the blobs that it holds.
+pub(crate) struct Made {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) finished: Finished,
+    pub(crate) blobs: Vec<(Form, Vec<u8>)>,
+}
+
+impl Made {
+    /// A set of `blobs` in volumes below `cap`, with frames of at most `frame_bytes`.
+    pub(crate) fn new(id: u8, blobs: Vec<(Form, Vec<u8>)>, cap: u64, frame_bytes: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lineage = Lineage { id: Id([9; 16]), name: "lab".into() };
+        let head = Head { set: Id([id; 16]), lineage, generation: u32::from(id), time: 1_700_000_000, parent: None };
+        let scratch = folder.path().join(".ocm");
+        let options = Options { folder: folder.path().into(), scratch: scratch.clone(), cap, frame_bytes, level: 3, threads: 2 };
+        let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
+        for (form, content) in &blobs {
+            let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: "a note".into() };
+            set.add(blob, &mut content.as_slice()).expect("stored");
+        }
+        let closing = Closing {
+            items: serde_json::json!([{"name": "a"}]),
+            options: serde_json::json!({}),
+            ancestors: Vec::new(),
+            needs: Needs::default(),
+            oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+            index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
+            writer: "test".into(),
+            catalogue: Some(scratch),
+        };
+        let finished = set.finish(closing).expect("finished");
+        Self { folder, finished, blobs }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The file of volume `number`.
+    pub(crate) fn volume(&self, number: usize) -> PathBuf {
+        self.finished.volumes[number - 1].0.clone()
+    }
+
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        self.blobs.iter().map(|(_, content)| Digest::of(content)).collect()
+    }
+}
+
+/// Three volumes of at most 64 KiB with every kind of content.
+pub(crate) fn mini() -> Made {
+    let made = Made::new(1, mini_blobs(), 64 << 10, 16 << 10);
+    assert_eq!(made.finished.volumes.len(), 3);
+    made
+}
+
+pub(crate) fn mini_blobs() -> Vec<(Form, Vec<u8>)> {
+    vec![
+        (Form::Document, noise(1, 700)),
+        (Form::Packed, noise(2, 30_000)),
+        (Form::Tar, tar(3)),
+        (Form::Document, noise(4, 1_300)),
+        (Form::Packed, noise(5, 60_000)),
+        (Form::Plain, noise(6, 9_000)),
+        (Form::Packed, Vec::new()),
+        (Form::Packed, noise(7, 10)),
+    ]
+}
+
+/// Bytes that do not compress.
+pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..bytes.div_ceil(8)).flat_map(|_| next()).take(bytes).collect()
+}
+
+/// An uncompressed tar of some files; two of them have the same content.
+pub(crate) fn tar(seed: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    for file in [1, 2, 1] {
+        let content = noise(seed + file, 4_000 * file as usize);
+        ocm_format::tar::put_member(&mut out, &format!("file-{file}"), &content, 1_600_000_000 + seed).expect("a member");
+    }
+    out.extend([0; 1024]);
+    out
+}
+
+/// The only set in a folder.
+pub(crate) fn only_set(folder: &Path) -> SetFiles {
+    let mut found = scan(folder).expect("a scan");
+    assert_eq!(found.sets.len(), 1, "{found:?}");
+    found.sets.remove(0)
+}
+
+pub(crate) fn reader(folder: &Path) -> Reader {
+    Reader::open([&only_set(folder)], ReaderOptions::default())
+}
+
+pub(crate) fn check_set(set: &SetFiles, options: check::Options) -> Report {
+    check::check(set, &[], options, &mut |_| std::ops::ControlFlow::Continue(()))
+}
+
+pub(crate) const NORMAL: check::Options = check::Options { quick: false, deep: false, threads: 2 };

@@ -1,0 +1,8 @@
+//! The reading side: what was written comes back, and what is wrong is said.
+
+mod built;
+mod damage;
+mod hostile;
+mod made;
+mod round_trip;
+mod scan;

@@ -1,0 +1,165 @@
+//! [`Line`]: which lineage a new set continues, and which set it builds on (semantics A.5, G.5).
+//!
+//! **Invariants.** The same archive and options give the same answer. Where two answers are possible, the person is asked.
+
+use std::path::Path;
+
+use super::ArchiveOptions;
+use crate::error::{Error, Result};
+use crate::image::Contents;
+use crate::monitor::{Event, Monitor};
+use crate::store::archive::{ArchiveSource, KnownSet, SetFacts, Shelf};
+
+/// Where a new set stands.
+pub(super) struct Line {
+    /// The lineage id; `None` where a lineage begins.
+    pub(super) lineage: Option<[u8; 16]>,
+    /// The name of the lineage.
+    pub(super) name: String,
+    /// The generation of the new set.
+    pub(super) generation: u32,
+    /// The set that it builds on.
+    pub(super) parent: Option<Parent>,
+}
+
+/// A set that a new one builds on.
+pub(super) struct Parent {
+    pub(super) facts: SetFacts,
+    pub(super) source: ArchiveSource,
+}
+
+impl Line {
+    /// Finds the place of a new set in the archive on `shelf`; `known` are the catalogues of sets made here.
+    pub(super) fn find(shelf: &Shelf, known: &Shelf, options: &ArchiveOptions, monitor: &dyn Monitor) -> Result<Self> {
+        let here = shelf.known_sets();
+        let all: Vec<KnownSet> = here.iter().cloned().chain(known.known_sets()).collect();
+        let base = match (&options.since, &options.lineage) {
+            (Some(since), _) if !is_date(since) => return Self::since_place(Path::new(since), &all, options),
+            (_, Some(name)) => newest(all.iter().filter(|set| set.name == *name))?,
+            (_, None) => {
+                one_lineage(&here)?;
+                newest(here.iter())?
+            }
+        };
+        let Some(newest) = base else {
+            hint_at(&all, monitor);
+            let name = options.lineage.clone().unwrap_or_else(|| folder_name(shelf.path()));
+            return Ok(Self { lineage: None, name, generation: 1, parent: None });
+        };
+        let generation = next_generation(&all, newest.lineage);
+        let mut line = Self { lineage: Some(newest.lineage), name: newest.name.clone(), generation, parent: None };
+        if options.full {
+            return Ok(line);
+        }
+        let parent = match &options.since {
+            Some(date) => all
+                .iter()
+                .filter(|set| set.lineage == newest.lineage && set.time < midnight(date))
+                .max_by_key(|set| set.generation)
+                .cloned(),
+            None => Some(newest),
+        };
+        line.parent = parent.map(|set| Parent::open(&set, &[shelf, known])).transpose()?;
+        Ok(line)
+    }
+
+    /// A set that builds on the newest one at another place: an archive, or one file of its catalogue.
+    fn since_place(path: &Path, all: &[KnownSet], options: &ArchiveOptions) -> Result<Self> {
+        let (path, generation) = match path.to_str().map(str::parse) {
+            Some(Ok(crate::image::place::Location::Archive { path, generation })) => (path, generation),
+            _ => (path.to_owned(), None),
+        };
+        let shelf = Shelf::open(&path)?;
+        let there = shelf.known_sets();
+        let wanted = there.iter().filter(|set| generation.is_none_or(|wanted| set.generation == wanted));
+        let wanted: Vec<&KnownSet> = wanted.filter(|set| options.lineage.as_ref().is_none_or(|name| set.name == *name)).collect();
+        one_lineage(wanted.iter().copied())?;
+        let nothing = || {
+            Error::usage(format!("--since {}: there is no set whose manifest is there", path.display()))
+                .hint("name an archive, a catalogue, or a date like 2026-11-01")
+        };
+        let newest = newest(wanted.into_iter())?.ok_or_else(nothing)?;
+        let generation = next_generation(all.iter().chain(&there), newest.lineage);
+        let parent = Some(Parent::open(&newest, &[&shelf])?);
+        Ok(Self { lineage: Some(newest.lineage), name: newest.name, generation, parent })
+    }
+}
+
+impl Parent {
+    fn open(set: &KnownSet, shelves: &[&Shelf]) -> Result<Self> {
+        let source = ArchiveSource::of_known(set, shelves)?;
+        let facts = source.sets().first().cloned().ok_or_else(|| Error::usage("the parent has no set"))?;
+        Ok(Self { facts, source })
+    }
+
+    /// What it lists.
+    pub(super) fn contents(&self) -> &Contents {
+        &self.facts.contents
+    }
+}
+
+/// The newest of these sets; two of the same generation are two heads.
+fn newest<'a>(sets: impl Iterator<Item = &'a KnownSet>) -> Result<Option<KnownSet>> {
+    let mut newest: Option<&KnownSet> = None;
+    for set in sets {
+        match newest {
+            Some(there) if there.generation == set.generation && there.id != set.id => {
+                return Err(Error::usage(format!("lineage {:?} has two sets {}", set.name, set.generation))
+                    .hint("say which one to build on with --since"));
+            }
+            Some(there) if there.generation >= set.generation => {}
+            _ => newest = Some(set),
+        }
+    }
+    Ok(newest.cloned())
+}
+
+fn one_lineage<'a>(sets: impl IntoIterator<Item = &'a KnownSet>) -> Result<()> {
+    let mut names: Vec<(&str, [u8; 16])> = sets.into_iter().map(|set| (set.name.as_str(), set.lineage)).collect();
+    names.sort_unstable();
+    names.dedup();
+    match names.as_slice() {
+        [] | [_] => Ok(()),
+        several => {
+            let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+            Err(Error::usage(format!("there are sets of several lineages: {}", names.join(", "))).hint("say which one with --for NAME"))
+        }
+    }
+}
+
+fn next_generation<'a>(sets: impl IntoIterator<Item = &'a KnownSet>, lineage: [u8; 16]) -> u32 {
+    let generations = sets.into_iter().filter(|set| set.lineage == lineage).map(|set| set.generation);
+    generations.max().unwrap_or(0).saturating_add(1)
+}
+
+/// In an empty directory a base is written; who has sets elsewhere may have meant a delta.
+fn hint_at(known: &[KnownSet], monitor: &dyn Monitor) {
+    let mut names: Vec<&str> = known.iter().map(|set| set.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if !names.is_empty() {
+        monitor.event(Event::Note(&format!(
+            "a new lineage begins here; for a delta on one made before say --for NAME ({})",
+            names.join(", ")
+        )));
+    }
+}
+
+fn folder_name(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "archive".to_owned())
+}
+
+fn is_date(text: &str) -> bool {
+    text.parse::<jiff::civil::Date>().is_ok()
+}
+
+/// The midnight UTC that a date begins with, in seconds since 1970.
+fn midnight(date: &str) -> u64 {
+    let midnight = date.parse::<jiff::civil::Date>().ok().and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    midnight.and_then(|midnight| u64::try_from(midnight.timestamp().as_second()).ok()).unwrap_or(0)
+}

@@ -1,0 +1,199 @@
+//! [`Origins`]: the places that a sync reads from, opened.
+//!
+//! **Invariants.** What an archive lacks is known before anything is planned; what a plan needs of it is known to be at hand
+//! before anything is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Request, Settings};
+use crate::collect::{Ask, Choices, What, collect};
+use crate::error::{Error, Result};
+use crate::image::place::{Location, Target};
+use crate::image::{Digest, Source, Wanted};
+use crate::monitor::Event;
+use crate::plan::{Plan, Work};
+use crate::store::archive::{ArchiveSource, Shelf};
+use crate::store::layout::LayoutSource;
+use crate::store::registry::{Options, Registry};
+use crate::workflow::blocking;
+use crate::workspace::{Accepted, Workspace};
+
+/// The places that a sync reads from.
+pub(super) struct Origins {
+    origins: Vec<Origin>,
+    newer: Vec<String>,
+}
+
+struct Origin {
+    source: Arc<dyn Source>,
+    what: What,
+    archive: Option<Arc<ArchiveSource>>,
+}
+
+/// How registries are reached.
+pub(super) fn registry_options(settings: &Settings, tls_verify: Option<bool>) -> Options {
+    Options {
+        environment: settings.environment.clone(),
+        authfile: settings.authfile.clone(),
+        tls_verify,
+        retry_times: settings.retry_times,
+        retry_delay: settings.retry_delay,
+        monitor: Arc::clone(&settings.monitor),
+        ..Options::default()
+    }
+}
+
+impl Origins {
+    /// Opens every place that is named.
+    pub(super) async fn open(request: &Request, settings: &Settings) -> Result<Self> {
+        let registry: Arc<dyn Source> = Arc::new(Registry::new(registry_options(settings, settings.src_tls_verify)));
+        let mut origins = Self { origins: Vec::new(), newer: Vec::new() };
+        for from in &request.from {
+            let origin = match from {
+                Location::Registry { host, name: None } => {
+                    return Err(Error::usage(format!("docker://{host}: a registry cannot list what it holds"))
+                        .hint("name a repository: docker://HOST/REPO[:TAG]"));
+                }
+                Location::Registry { name: Some(name), .. } => {
+                    let all = request.all_tags && name.tag().is_none() && name.digest().is_none();
+                    let what = if all { What::AllTags(name.repository().clone()) } else { What::Name(name.clone().or_latest()) };
+                    Origin { source: Arc::clone(&registry), what, archive: None }
+                }
+                Location::Layout { path, reference } => {
+                    let source = LayoutSource::open(path, reference.as_deref()).await?;
+                    Origin { source: Arc::new(source), what: What::Everything, archive: None }
+                }
+                Location::Archive { path, generation } => {
+                    let (path, generation, base) = (path.clone(), *generation, request.base.clone());
+                    let (archive, newer) = blocking(move || open_archive(&path, generation, &base)).await?;
+                    origins.newer.extend(newer);
+                    let archive = Arc::new(archive);
+                    let source: Arc<dyn Source> = Arc::<ArchiveSource>::clone(&archive);
+                    Origin { source, what: What::Everything, archive: Some(archive) }
+                }
+            };
+            origins.origins.push(origin);
+        }
+        origins.newer.iter().for_each(|newer| settings.monitor.event(Event::Warning(newer)));
+        Ok(origins)
+    }
+
+    /// Sets that are newer than those taken, and lack volumes.
+    pub(super) fn newer(&self) -> Vec<String> {
+        self.newer.clone()
+    }
+
+    /// The source at `place`, in the order of naming.
+    pub(super) fn source(&self, place: usize) -> Option<Arc<dyn Source>> {
+        self.origins.get(place).map(|origin| Arc::clone(&origin.source))
+    }
+
+    /// Which of the sources this is.
+    pub(super) fn place_of(&self, source: &Arc<dyn Source>) -> usize {
+        self.origins.iter().position(|origin| Arc::ptr_eq(&origin.source, source)).unwrap_or_default()
+    }
+
+    /// Resolves everything that was asked for.
+    pub(super) async fn collect(&self, request: &Request, target: Option<Target>, settings: &Settings) -> Result<Vec<Wanted>> {
+        let asks = self.origins.iter().map(|origin| Ask { source: Arc::clone(&origin.source), what: origin.what.clone() }).collect();
+        let choices = Choices { target, platforms: request.platforms.clone(), jobs: settings.jobs };
+        collect(asks, &choices, &settings.monitor).await
+    }
+
+    /// Refuses sets that are older than what the destination has accepted (semantics A.4).
+    pub(super) fn check_age(&self, destination: &str, workspace: &Workspace) -> Result<()> {
+        for set in self.archives().flat_map(|archive| archive.sets()) {
+            let newest = workspace.accepted(destination, &set.lineage_id())?;
+            if let Some(newest) = newest.filter(|newest| newest.generation > set.generation()) {
+                return Err(Error::usage(format!(
+                    "set {} of {:?} is older than set {}, which {destination} has accepted",
+                    set.generation(),
+                    set.lineage_name(),
+                    newest.generation
+                ))
+                .hint("bring the newer set, or say --allow-older"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the destination has accepted the sets that were read.
+    pub(super) fn note_accepted(&self, destination: &str, workspace: &Workspace) -> Result<()> {
+        self.archives()
+            .flat_map(|archive| archive.sets())
+            .try_for_each(|set| workspace.accept(destination, &set.lineage_id(), Accepted { generation: set.generation(), root: set.root }))
+    }
+
+    /// The id of the set that lists an item of this origin, where it comes from an archive.
+    pub(super) fn set_of(&self, item: &crate::image::Item) -> Option<String> {
+        let lists = |set: &&crate::store::archive::SetFacts| set.contents.items().contains(item);
+        self.archives().flat_map(|archive| archive.sets()).find(lists).map(|set| set.id())
+    }
+
+    fn archives(&self) -> impl Iterator<Item = &Arc<ArchiveSource>> {
+        self.origins.iter().filter_map(|origin| origin.archive.as_ref())
+    }
+
+    /// Fails unless every blob that the plan takes from an archive is at hand.
+    pub(super) async fn check_presence(&self, plan: &Plan, destination: &str) -> Result<()> {
+        for archive in self.archives() {
+            let mut needed: BTreeMap<Digest, usize> = BTreeMap::new();
+            for step in plan.steps() {
+                if let Work::Blob { blob, .. } = &step.work
+                    && blob.place() == archive.place()
+                {
+                    needed.insert(blob.descriptor().digest, step.items.first().copied().unwrap_or_default());
+                }
+            }
+            let there = Arc::clone(archive);
+            let absent = blocking(move || {
+                let absent = needed.into_iter().filter_map(|(digest, item)| match there.holds(&digest) {
+                    Ok(true) => None,
+                    Ok(false) => Some(Ok((digest, item))),
+                    Err(error) => Some(Err(error)),
+                });
+                absent.collect::<Result<Vec<_>>>()
+            })
+            .await?;
+            if !absent.is_empty() {
+                return Err(needs_more(archive, plan, &absent, destination));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error that names what is missing, whom it hurts, and what to bring.
+fn needs_more(archive: &ArchiveSource, plan: &Plan, absent: &[(Digest, usize)], destination: &str) -> Error {
+    let bring = archive.elsewhere();
+    let sets = bring
+        .iter()
+        .map(|(generation, root)| format!("set {generation} (root {})", crate::workflow::label(root)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let numbers: Vec<String> = archive.sets().iter().map(|set| set.generation().to_string()).collect();
+    let (first, _) = absent[0];
+    let images: BTreeSet<usize> = absent.iter().map(|(_, item)| *item).collect();
+    let named = images.first().and_then(|item| plan.items().get(*item)).map(|planned| planned.item.origin.to_string()).unwrap_or_default();
+    let more = if images.len() > 1 { format!(" and {} more images", images.len() - 1) } else { String::new() };
+    let before = if sets.is_empty() { "an earlier set".to_owned() } else { sets.clone() };
+    Error::needed(format!(
+        "set {} refers to content of {before}, which is not in {} and not in {destination}",
+        numbers.join(", "),
+        archive.place()
+    ))
+    .note(format!("missing: {} blobs of {named}{more}, first {first}", absent.len()))
+    .note(format!("bring:   {before}"))
+    .hint("put the earlier set beside this one, or name its place with --base DIR")
+}
+
+fn open_archive(path: &std::path::Path, generation: Option<u32>, base: &[std::path::PathBuf]) -> Result<(ArchiveSource, Vec<String>)> {
+    let shelf = Shelf::open(path)?;
+    let bases = base.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?;
+    let selection = shelf.select(generation)?;
+    let shelves: Vec<&Shelf> = std::iter::once(&shelf).chain(&bases).collect();
+    let source = ArchiveSource::open(path, &selection.sets, &shelves)?;
+    let newer = selection.newer.iter().map(|text| format!("{}: {text}", path.display())).collect();
+    Ok((source, newer))
+}

@@ -1,0 +1,249 @@
+//! Syncing to an archive: a new set, or nothing where nothing is new.
+//!
+//! **Invariants.** Nothing is written before the plan is known to fit. The plan is kept beside the volume in the making until
+//! the set is finished; the same request goes on with it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::command::Command;
+use super::lineage::{Line, Parent};
+use super::origins::Origins;
+use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, space};
+use crate::error::{Error, Result};
+use crate::image::{Contents, Digest, Item, Wanted};
+use crate::monitor::Event;
+use crate::plan::Plan;
+use crate::store::archive::{ArchiveSink, Lock, NewSet, Pinned, Shelf, Unfinished, Written};
+use crate::transfer::{self, transfer};
+use crate::workflow::blocking;
+use crate::workspace::Workspace;
+
+/// Brings what was asked for into the archive at `folder`.
+pub(super) async fn bring(
+    request: &Request,
+    folder: &Path,
+    origins: &Origins,
+    settings: &Settings,
+    workspace: &Workspace,
+) -> Result<Outcome> {
+    let _lock = if request.dry_run { None } else { Some(lock(folder)?) };
+    let shelf = Shelf::open(folder)?;
+    let line = Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &request.archive, settings.monitor.as_ref())?;
+    let unfinished = left_over(folder, &shelf, request, settings)?;
+    let key = request_key(request, &line);
+    let resumed = unfinished.filter(|unfinished| unfinished.request == key);
+    let wanted = match &resumed {
+        Some(unfinished) => pinned(unfinished, origins)?,
+        None => origins.collect(request, None, settings).await?,
+    };
+    let (new, draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins);
+    draft.write(new, request, wanted, origins, settings, workspace).await
+}
+
+fn lock(folder: &Path) -> Result<Lock> {
+    Lock::take(folder, &format!("process {}", std::process::id()))
+}
+
+/// The plan of a run that was interrupted; what a finished or another run has left is cleared away.
+fn left_over(folder: &Path, shelf: &Shelf, request: &Request, settings: &Settings) -> Result<Option<Unfinished>> {
+    let Some(unfinished) = Unfinished::load(folder)? else { return Ok(None) };
+    if shelf.known_sets().iter().any(|set| set.id_text() == unfinished.set) {
+        if !request.dry_run {
+            Unfinished::discard(folder, None)?;
+        }
+        return Ok(None);
+    }
+    settings.monitor.event(Event::Note("an unfinished run lies here"));
+    Ok(Some(unfinished))
+}
+
+/// What makes two requests the same run.
+fn request_key(request: &Request, line: &Line) -> String {
+    let archive = &request.archive;
+    let parent = line.parent.as_ref().map(|parent| parent.facts.root);
+    let from: Vec<String> = request.from.iter().map(ToString::to_string).collect();
+    let platforms: Vec<String> = request.platforms.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "{from:?} {platforms:?} {} {} {} {} {:?} {} {:?}",
+        request.all_tags, archive.only, archive.level, archive.volume_bytes, line.name, line.generation, parent
+    );
+    Digest::of(text.as_bytes()).hex()
+}
+
+/// The items of an interrupted run, with the digests that it had resolved.
+fn pinned(unfinished: &Unfinished, origins: &Origins) -> Result<Vec<Wanted>> {
+    let wanted = |pinned: &Pinned| {
+        let gone = || Error::failed("the unfinished run names a source that this one does not have");
+        let source = origins.source(pinned.source).ok_or_else(gone)?;
+        let (item, name) = (pinned.item.clone(), pinned.item.origin.clone());
+        Ok(Wanted { pinned: true, sparse: !item.wanted.is_empty(), failed: None, item, source, name })
+    };
+    unfinished.items.iter().map(wanted).collect()
+}
+
+/// A set that is about to be written.
+struct Draft {
+    parent: Option<Contents>,
+    parent_generation: Option<u32>,
+    unfinished: Unfinished,
+    resumed: bool,
+    /// Which source each item comes from.
+    sources: BTreeMap<(crate::image::Reference, crate::image::Role), usize>,
+}
+
+impl Draft {
+    #[allow(clippy::too_many_arguments, reason = "everything that a set is made of comes together here, and nowhere else")]
+    fn new(
+        request: &Request,
+        folder: &Path,
+        settings: &Settings,
+        workspace: &Workspace,
+        line: Line,
+        resumed: Option<Unfinished>,
+        key: String,
+        wanted: &[Wanted],
+        origins: &Origins,
+    ) -> (NewSet, Self) {
+        let (time, lineage) = match &resumed {
+            Some(unfinished) => (unfinished.time, id_of(&unfinished.lineage)),
+            None => (settings.now, line.lineage.unwrap_or(settings.random)),
+        };
+        let set = resumed.as_ref().map_or_else(|| set_id(&key, time, &lineage, wanted), |unfinished| id_of(&unfinished.set));
+        let archive = &request.archive;
+        let contents = line.parent.as_ref().map(|parent: &Parent| parent.contents().clone());
+        let parent_generation = line.parent.as_ref().map(|parent| parent.facts.generation());
+        let options = serde_json::json!({"level": archive.level, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
+        let command = archive.on_volume.clone().map(|text| Command { text, release: archive.release });
+        let unfinished = Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new() };
+        let new = NewSet {
+            folder: folder.to_owned(),
+            set,
+            lineage,
+            lineage_name: line.name,
+            generation: line.generation,
+            time,
+            inherited: if archive.only { Contents::default() } else { contents.clone().unwrap_or_default() },
+            cap: archive.volume_bytes,
+            level: archive.level,
+            threads: settings.threads,
+            notes: wanted.iter().filter_map(|wanted| Some((wanted.item.digest()?, wanted.item.origin.to_string()))).collect(),
+            options,
+            catalogue: workspace.catalogues(),
+            on_volume: Box::new(move |volume| command.as_ref().map_or(Ok(false), |command| command.run(volume))),
+            parent: line.parent.map(|parent| parent.source),
+        };
+        let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
+        let resumed = resumed.is_some();
+        (new, Self { parent: contents, parent_generation, unfinished, resumed, sources: sources.collect() })
+    }
+
+    async fn write(
+        mut self,
+        new: NewSet,
+        request: &Request,
+        wanted: Vec<Wanted>,
+        origins: &Origins,
+        settings: &Settings,
+        workspace: &Workspace,
+    ) -> Result<Outcome> {
+        let (name, generation, folder) = (new.lineage_name.clone(), new.generation, new.folder.clone());
+        let sink = ArchiveSink::prepare(new, self.resumed)?;
+        let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
+        origins.check_presence(&plan, &folder.display().to_string()).await?;
+        let mut outcome = Outcome::new(&plan, request, workspace);
+        let space = space::needed(&outcome.plan, settings.jobs);
+        outcome.space = Some(space);
+        let after = sink.merge(&plan.contents());
+        let nothing_new = self.parent.as_ref() == Some(&after) && !self.resumed;
+        if request.dry_run || nothing_new || outcome.report.items.iter().all(|item| item.has_failed()) {
+            return Ok(outcome);
+        }
+        space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
+        if !self.resumed {
+            self.begin(&folder, &plan, settings)?;
+        }
+        let written = sink.written();
+        let options = transfer::Options { jobs: settings.jobs, image_timeout: settings.image_timeout };
+        let (report, _) = transfer(plan, Box::new(sink), options, Arc::clone(&settings.monitor)).await?;
+        outcome.report = report;
+        if let Some(written) = written.get() {
+            let released = self.hand_over_catalogue(request, written, &folder).await?;
+            outcome.set = Some(self.told(written, name, generation, request.archive.release, released));
+            Unfinished::discard(&folder, None)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Keeps the plan, in place of what another run has left.
+    fn begin(&mut self, folder: &Path, plan: &Plan, settings: &Settings) -> Result<()> {
+        let before = Unfinished::load(folder)?.map(|unfinished| unfinished.set);
+        for path in Unfinished::discard(folder, before.as_deref())? {
+            settings
+                .monitor
+                .event(Event::Warning(&format!("{}: it is of a set that was never finished, and can be removed", path.display())));
+        }
+        let items = plan.items().iter().map(|planned| planned.item.clone());
+        let source = |item: &Item| self.sources.get(&(item.origin.clone(), item.role)).copied().unwrap_or_default();
+        self.unfinished.items = items.map(|item| Pinned { source: source(&item), item }).collect();
+        self.unfinished.save(folder)
+    }
+
+    /// Runs the command of the volumes for the catalogue beside them too; says which of its files are left.
+    async fn hand_over_catalogue(&self, request: &Request, written: &Written, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+        let beside: Vec<_> = written.catalogue.iter().filter(|path| path.parent() == Some(folder)).cloned().collect();
+        let Some(text) = request.archive.on_volume.clone() else { return Ok(beside) };
+        let command = Command { text, release: request.archive.release };
+        blocking(move || {
+            let mut left = Vec::new();
+            for path in beside {
+                if !command.run_for_catalogue(&path)? {
+                    left.push(path);
+                }
+            }
+            Ok(left)
+        })
+        .await
+    }
+
+    fn told(&self, written: &Written, lineage: String, generation: u32, released: bool, catalogue: Vec<std::path::PathBuf>) -> SetOutcome {
+        let volume = |volume: &crate::store::archive::WrittenVolume| VolumeOutcome {
+            number: volume.number,
+            path: volume.path.clone(),
+            bytes: volume.bytes,
+            sha256: volume.sum,
+            released,
+        };
+        let items = written.contents.items();
+        SetOutcome {
+            lineage,
+            id: self.unfinished.set.clone(),
+            generation,
+            root: written.root,
+            parent: self.parent_generation,
+            items_complete: items.iter().filter(|item| item.is_complete()).count(),
+            items: items.len(),
+            blob_bytes: written.blob_bytes,
+            stored_bytes: written.volumes.iter().map(|volume| volume.bytes).sum(),
+            volumes: written.volumes.iter().map(volume).collect(),
+            catalogue,
+        }
+    }
+}
+
+/// The id of a set: everything that determines it, as a hash.
+fn set_id(key: &str, time: u64, lineage: &[u8; 16], wanted: &[Wanted]) -> [u8; 16] {
+    let items: Vec<(String, Option<Digest>)> = wanted.iter().map(|wanted| (wanted.item.origin.to_string(), wanted.item.digest())).collect();
+    let digest = Digest::of(format!("{key} {time} {lineage:?} {items:?}").as_bytes());
+    digest.bytes().first_chunk().copied().unwrap_or_default()
+}
+
+fn hex(id: &[u8; 16]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An id from its hex digits; one that is no id is that of nothing, and nothing is found by it.
+fn id_of(hex: &str) -> [u8; 16] {
+    u128::from_str_radix(hex, 16).map(u128::to_be_bytes).unwrap_or_default()
+}

@@ -1,0 +1,140 @@
+//! [`Workspace`]: the one place of state on a side: catalogues of the sets made here, receipts, the ledger.
+//!
+//! **Invariants.** Files are whole or not there. Without it, sets can still be made and used; what is lost with it is only what
+//! later runs would have known (semantics C.2).
+//!
+//! *Not here:* what is decided from it (`workflow`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::image::{Digest, ends::Receipt};
+
+/// A folder of state.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    path: PathBuf,
+}
+
+/// The newest set of a lineage that a destination accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Its generation.
+    pub generation: u32,
+    /// Its root.
+    pub root: Digest,
+}
+
+/// What each destination accepted, by lineage id.
+type Ledger = BTreeMap<String, BTreeMap<String, Accepted>>;
+
+impl Workspace {
+    /// The workspace at `path`; nothing is made there before there is something to keep.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the catalogues of sets made here are.
+    #[must_use]
+    pub fn catalogues(&self) -> PathBuf {
+        self.path.join("catalogues")
+    }
+
+    /// Keeps a receipt; says where.
+    pub fn keep_receipt(&self, receipt: &Receipt) -> Result<PathBuf> {
+        let words = |text: &str| {
+            text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '-' }).collect::<String>()
+        };
+        let folder = self.path.join("receipts").join(words(receipt.destination.trim_start_matches("docker://")));
+        let bytes = to_json(receipt)?;
+        let name = format!("{}-{}.json", words(&receipt.time), &Digest::of(&bytes).short()[..8]);
+        let path = folder.join(name);
+        write(&path, &bytes)?;
+        Ok(path)
+    }
+
+    /// The newest set of `lineage` that `destination` accepted.
+    pub fn accepted(&self, destination: &str, lineage: &str) -> Result<Option<Accepted>> {
+        Ok(self.ledger()?.get(destination).and_then(|sets| sets.get(lineage)).copied())
+    }
+
+    /// Notes that `destination` accepted a set, unless it has accepted a newer one.
+    pub fn accept(&self, destination: &str, lineage: &str, set: Accepted) -> Result<()> {
+        let mut ledger = self.ledger()?;
+        let sets = ledger.entry(destination.to_owned()).or_default();
+        if sets.get(lineage).is_some_and(|there| there.generation >= set.generation) {
+            return Ok(());
+        }
+        sets.insert(lineage.to_owned(), set);
+        write(&self.ledger_path(), &to_json(&ledger)?)
+    }
+
+    fn ledger_path(&self) -> PathBuf {
+        self.path.join("ledger.json")
+    }
+
+    fn ledger(&self) -> Result<Ledger> {
+        let path = self.ledger_path();
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                Error::damaged(format!("{}: {error}", path.display())).hint("remove the file: older sets will then be accepted again")
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Ledger::default()),
+            Err(error) => Err(Error::io(path.display(), &error)),
+        }
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec_pretty(value).map_err(|error| Error::failed(format!("the workspace: {error}")))
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io(path.display(), &error).hint("name a place that can be written with --workspace");
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let partial = path.with_extension("partial");
+    let mut file = std::fs::File::create(&partial).map_err(failed)?;
+    std::io::Write::write_all(&mut file, bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&partial, path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_accepted_set_is_remembered_for_each_destination() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let workspace = Workspace::new(folder.path().join("state"));
+        let set = |generation| Accepted { generation, root: Digest::of(b"root") };
+        assert_eq!(workspace.accepted("docker://a", "01").expect("a ledger"), None);
+        for generation in [2, 5, 3] {
+            workspace.accept("docker://a", "01", set(generation)).expect("noted");
+        }
+        assert_eq!(workspace.accepted("docker://a", "01").expect("a ledger"), Some(set(5)));
+        assert_eq!(workspace.accepted("docker://b", "01").expect("a ledger"), None);
+        assert_eq!(workspace.accepted("docker://a", "02").expect("a ledger"), None);
+    }
+
+    #[test]
+    fn a_receipt_is_kept_below_its_destination() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let workspace = Workspace::new(folder.path().to_owned());
+        let receipt = Receipt { destination: "docker://reg:5000/x".into(), time: "2026-11-21T10:00:00Z".into(), items: vec![] };
+        let path = workspace.keep_receipt(&receipt).expect("kept");
+        assert!(path.starts_with(folder.path().join("receipts/reg-5000-x")), "{}", path.display());
+        assert_eq!(serde_json::from_slice::<Receipt>(&std::fs::read(path).expect("bytes")).expect("a receipt"), receipt);
+    }
+}

@@ -1,0 +1,123 @@
+//! [`Lab`]: folders, settings and requests for one test.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ocm::error::Result;
+use ocm::image::place::Location;
+use ocm::monitor::Silent;
+use ocm::workflow::Settings;
+use ocm::workflow::sync::{ArchiveOptions, Outcome, Request, sync};
+use tempfile::TempDir;
+
+use crate::support::images::{Image, Layout, push};
+use crate::support::registry::Registry;
+
+/// A place for the folders of one test, and the settings of its runs.
+pub(crate) struct Lab {
+    folder: TempDir,
+    pub(crate) settings: Settings,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let settings = Settings {
+            environment: Default::default(),
+            now: 1_700_000_000,
+            random: [9; 16],
+            workspace: Some(folder.path().join("workspace")),
+            jobs: 4,
+            threads: 2,
+            authfile: None,
+            src_tls_verify: None,
+            dest_tls_verify: None,
+            retry_times: 2,
+            retry_delay: Some(Duration::from_millis(10)),
+            image_timeout: None,
+            monitor: Arc::new(Silent),
+        };
+        Self { folder, settings }
+    }
+
+    /// A folder of this test.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The same as text, as a person would write it.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder(name).display().to_string()
+    }
+
+    /// Puts an image into a registry; says how it is named as a place.
+    pub(crate) async fn fill(&self, registry: &Registry, repository: &str, tag: &str, image: &Image) -> String {
+        let layout = Layout::new();
+        let root = layout.image(image);
+        push(&layout, &root, &format!("{}/{repository}", registry.host()), Some(tag)).await;
+        format!("docker://{}/{repository}:{tag}", registry.host())
+    }
+
+    /// The request that a person makes without any option.
+    pub(crate) fn request(&self, from: &[impl AsRef<str>], to: &str) -> Request {
+        let place = |text: &str| text.parse::<Location>().expect("a place");
+        Request {
+            from: from.iter().map(|text| place(text.as_ref())).collect(),
+            to: place(to),
+            all_tags: false,
+            platforms: Vec::new(),
+            keep_host: false,
+            allow_older: false,
+            base: Vec::new(),
+            archive: ArchiveOptions {
+                volume_bytes: 1 << 30,
+                since: None,
+                full: false,
+                lineage: None,
+                only: false,
+                level: 3,
+                on_volume: None,
+                release: false,
+            },
+            dry_run: false,
+        }
+    }
+
+    /// One run of `sync` without any option.
+    pub(crate) async fn sync(&self, from: &[impl AsRef<str>], to: &str) -> Result<Outcome> {
+        sync(self.request(from, to), &self.settings).await
+    }
+
+    /// One run with options.
+    pub(crate) async fn sync_with(&self, from: &[impl AsRef<str>], to: &str, options: impl FnOnce(&mut Request)) -> Result<Outcome> {
+        let mut request = self.request(from, to);
+        options(&mut request);
+        sync(request, &self.settings).await
+    }
+
+    /// The files of a folder, hidden ones too, and their content.
+    pub(crate) fn snapshot(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.folder(name)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => drop(files.insert(path.clone(), std::fs::read(&path).expect("content"))),
+                }
+            }
+        }
+        files
+    }
+
+    /// Takes the volumes of a set out of an archive.
+    pub(crate) fn remove_set(&self, name: &str, generation: u32) {
+        let mark = format!(".g{generation:04}-");
+        for path in self.snapshot(name).into_keys().filter(|path| path.to_string_lossy().contains(&mark)) {
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
+}
