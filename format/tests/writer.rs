@@ -180,6 +180,24 @@ fn each_volume_is_handed_over_once_and_a_failed_hand_over_stops_there() {
     assert_eq!(again.root, made.root);
 }
 
+#[test]
+fn a_volume_cut_within_its_first_texts_is_begun_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for cut in [1, 600, 1500] {
+        let mut set = open(folder.path(), 65_536, 1);
+        add(&mut set, &(Form::Document, noise(3, 900, 64)));
+        add(&mut set, &(Form::Document, noise(4, 900, 64)));
+        drop(set);
+        let partial = files(folder.path()).into_keys().find(|name| name.ends_with(".partial")).expect("a partial");
+        let texts = 1024 + 512 + include_bytes!("../RESTORE.txt").len().next_multiple_of(512) as u64;
+        let file = std::fs::File::options().write(true).open(folder.path().join(partial)).expect("the partial");
+        file.set_len(texts - cut).expect("cut");
+    }
+    let made = write(folder.path(), 65_536, 2);
+    let whole = tempfile::tempdir().expect("a folder");
+    assert_eq!(write(whole.path(), 65_536, 2).root, made.root);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]

@@ -106,7 +106,7 @@ fn write_into(set: &Line, closing: &Closing, manifest: &SetManifest, folder: &Pa
             let content = content.get(..usize::try_from(size).unwrap_or(usize::MAX)).ok_or_else(wrong)?;
             volume = with_room(volume, size, &begin)?;
             let kind = if name.starts_with("blobs/") { MemberKind::Blob } else { MemberKind::Other };
-            volume.write_member(&name, kind, content)?;
+            volume.write_members([(name.as_str(), kind, content)])?;
             rest = after;
         }
     }

@@ -66,8 +66,9 @@ impl VolumeWriter {
     pub(super) fn create(path: &Path, header: Header, texts: &[(&str, &[u8])], journal: &Arc<Journal>) -> Result<Self> {
         let mut volume = Self::at(path, header, 0, journal)?;
         journal.append(&Entry::Volume { number: header.number })?;
-        volume.write_member("OCM.VOLUME", MemberKind::Header, &header.encode())?;
-        texts.iter().try_for_each(|(name, text)| volume.write_member(name, MemberKind::Text, text))?;
+        let header = header.encode();
+        let texts = texts.iter().map(|(name, text)| (*name, MemberKind::Text, *text));
+        volume.write_members(std::iter::once(("OCM.VOLUME", MemberKind::Header, header.as_slice())).chain(texts))?;
         Ok(volume)
     }
 
@@ -243,10 +244,12 @@ impl VolumeWriter {
         Ok(offset)
     }
 
-    /// Writes one member as a group of its own.
-    pub(super) fn write_member(&mut self, name: &str, kind: MemberKind, content: &[u8]) -> Result<()> {
+    /// Writes members as a group of their own.
+    pub(super) fn write_members<'a>(&mut self, members: impl IntoIterator<Item = (&'a str, MemberKind, &'a [u8])>) -> Result<()> {
         let (mut out, mut mark) = (Vec::new(), Mark { pack: self.packs, ..Mark::default() });
-        self.put_member(&mut out, name, kind, content, &mut mark)?;
+        for (name, kind, content) in members {
+            self.put_member(&mut out, name, kind, content, &mut mark)?;
+        }
         mark.end = self.end;
         self.apply(&mark)?;
         self.output.write(vec![out])?;
