@@ -10,6 +10,7 @@
 
 pub(crate) mod cache;
 pub mod catalogue;
+pub mod check;
 pub mod chunk;
 pub mod codec;
 pub mod digest;

@@ -180,6 +180,14 @@ impl Volume {
         })
     }
 
+    /// The last row of a table.
+    pub(crate) fn last_row<R: Row>(&self) -> Result<Option<R>> {
+        match R::table(self.directory()).blocks.len().checked_sub(1) {
+            Some(number) => Ok(self.block::<R>(number)?.0.pop()),
+            None => Ok(None),
+        }
+    }
+
     /// The last row whose key is at most `key`.
     fn row_at<R: Cached>(&self, key: &R::Key) -> Result<Option<R>> {
         let Some(number) = R::table(self.directory()).find(key) else { return Ok(None) };

@@ -11,7 +11,7 @@ use super::frames::{Chunk, Content};
 use super::{Inner, Located};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::index::{FrameRow, PieceKind, PlainRow, Stored};
+use crate::index::{BlobRow, FrameRow, PieceKind, PlainRow, Stored};
 use crate::layout::{Codec, FrameHeader, MAX_DEPTH, MAX_PREFIX_BYTES};
 use crate::recipe::{Part, Range, Run};
 use crate::tar;
@@ -26,7 +26,7 @@ const MAX_FRAME_HEADER_BYTES: u64 = (1 << 20) + 8;
 
 /// Bytes of a blob or of its plain form.
 #[derive(Debug, Clone)]
-pub(super) struct Form {
+pub(crate) struct Form {
     /// The set whose volumes ranges mean, as its place among the open sets.
     set: usize,
     /// The volume whose index has the record.
@@ -68,13 +68,23 @@ impl Steps {
 impl Form {
     /// The bytes of a blob.
     pub(super) fn stored(located: &Located) -> Self {
-        let row = &located.row;
+        Self { set: located.set, ..Self::of(&located.volume, &located.row) }
+    }
+
+    /// The bytes of the blob of `row`, in a set that is looked at alone.
+    pub(crate) fn of(volume: &Arc<Volume>, row: &BlobRow) -> Self {
         let way = match row.stored {
             Stored::Verbatim { file_offset } => Way::Verbatim { file_offset },
             Stored::Raw { position } => Way::Parts { position },
             Stored::Pieces { position } => Way::Pieces { position },
         };
-        Self { set: located.set, volume: Arc::clone(&located.volume), blob: row.digest, bytes: row.bytes, way }
+        Self { set: 0, volume: Arc::clone(volume), blob: row.digest, bytes: row.bytes, way }
+    }
+
+    /// The bytes of its plain form, where they are listed.
+    pub(crate) fn listed_plain(volume: &Arc<Volume>, row: &BlobRow) -> Option<Self> {
+        let PlainRow::Listed { bytes, position, .. } = row.plain else { return None };
+        Some(Self { set: 0, volume: Arc::clone(volume), blob: row.digest, bytes, way: Way::Parts { position } })
     }
 
     /// The bytes of its plain form.
@@ -85,9 +95,9 @@ impl Form {
                 let what = format!("the plain form of blob {} is not listed: it is made by decompressing the blob", located.row.digest);
                 Err(Error::new(Kind::Unsupported, what))
             }
-            PlainRow::Listed { bytes, position, .. } => {
-                let (volume, way) = (Arc::clone(&located.volume), Way::Parts { position });
-                Ok(Self { set: located.set, volume, blob: located.row.digest, bytes, way })
+            PlainRow::Listed { .. } => {
+                let listed = Self::listed_plain(&located.volume, &located.row).ok_or_else(|| Error::damaged("no plain form"))?;
+                Ok(Self { set: located.set, ..listed })
             }
         }
     }
@@ -96,7 +106,7 @@ impl Form {
 impl Form {
     /// Calls `visit` with each part that these bytes lie in, in order; says whether an encoder makes some of them
     /// from the plain form.
-    pub(super) fn each_part(&self, visit: &mut impl FnMut(&Part) -> Result<()>) -> Result<bool> {
+    pub(crate) fn each_part(&self, visit: &mut impl FnMut(&Part) -> Result<()>) -> Result<bool> {
         match self.way {
             Way::Verbatim { .. } => Ok(false),
             Way::Parts { position } => each_part(&self.volume, position, self.bytes, visit).map(|()| false),
@@ -229,7 +239,7 @@ impl Inner {
 }
 
 /// The header before the frame of `row`: it stands right after the frame before, or at the beginning of the pack.
-fn frame_header(volume: &Volume, row: &FrameRow) -> Result<FrameHeader> {
+pub(crate) fn frame_header(volume: &Volume, row: &FrameRow) -> Result<FrameHeader> {
     let mut begin = volume.member_at(row.file_offset)?.offset.saturating_add(tar::BLOCK);
     if let Some(before) = row.stream_offset.checked_sub(1) {
         let before = volume.frame_at(before)?;

@@ -5,7 +5,7 @@
 //!
 //! *Not here:* finding sets (`set`), checking everything (`check`), what blobs mean.
 
-mod form;
+pub(crate) mod form;
 mod frames;
 mod stream;
 

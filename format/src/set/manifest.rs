@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::json;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::layout::{DRAFT, Id, MAX_DOCUMENT_BYTES, MAX_VOLUMES, MIN_CAP, VERSION};
+use crate::layout::{DRAFT, Id, MAX_DOCUMENT_BYTES, MAX_VOLUMES, MIN_CAP, Parent, VERSION};
 
 const FORMAT: &str = "ocm-archive";
 /// The most ancestors that a set names.
@@ -182,6 +182,16 @@ impl SetManifest {
     pub fn volume(&self, number: u32) -> Option<&VolumeEntry> {
         let at = usize::try_from(number).ok()?.checked_sub(1)?;
         self.volumes.get(at)
+    }
+
+    /// The parent as headers state it.
+    #[must_use]
+    pub fn parent_in_header(&self) -> Parent {
+        match &self.parent {
+            None => Parent::None,
+            Some(ParentSet::Set { id, root, .. }) => Parent::Set { id: *id, root: *root },
+            Some(ParentSet::Receipt { root }) => Parent::Receipt { root: *root },
+        }
     }
 
     fn check(&self) -> Result<()> {
