@@ -6,6 +6,7 @@
 //! **Invariants.** The library never prints, exits, reads the environment or looks at a terminal: `cli` does all of
 //! that. Memory is bounded by options, never by the size of an archive or a blob.
 
+pub mod cli;
 pub mod collect;
 pub mod environment;
 pub mod error;

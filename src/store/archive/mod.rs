@@ -5,7 +5,9 @@
 //!
 //! *Not here:* which set a run builds on, receipts and the ledger (`workflow`).
 
+pub mod check;
 mod document;
+pub mod listing;
 mod lock;
 mod needs;
 mod shelf;
@@ -13,6 +15,7 @@ mod sink;
 mod source;
 mod stage;
 mod unfinished;
+pub mod view;
 
 pub use lock::Lock;
 pub use shelf::{KnownSet, Selection, Shelf};

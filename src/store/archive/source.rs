@@ -3,6 +3,7 @@
 //! **Invariants.** Nothing is unpacked. Content that this set refers to and that is not in it is looked for in every other
 //! set at hand.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -141,6 +142,18 @@ impl ArchiveSource {
     /// The manifest with this digest, now.
     pub(super) fn manifest_now(&self, wanted: &Descriptor) -> Result<Option<Manifest>> {
         self.inner.manifest(wanted)
+    }
+
+    /// The manifest or configuration with this digest, as it is stored, now.
+    pub(super) fn document_now(&self, digest: &Digest) -> Result<Option<Verified<Bytes>>> {
+        let Some(bytes) = self.inner.document(digest)? else { return Ok(None) };
+        Verified::check_digest(bytes, digest, &self.inner.place).map(Some)
+    }
+
+    /// The volumes that the bytes of a blob lie in, by set and number; also those that are not here, where records lead
+    /// to them.
+    pub(super) fn volumes_of(&self, digest: &Digest) -> Result<BTreeSet<(Id, u32)>> {
+        self.inner.reader.volumes_of(digest).map_err(|error| told(&error))
     }
 }
 

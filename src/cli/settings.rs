@@ -1,0 +1,117 @@
+//! The surroundings of a run, from options and the process: [`Settings`].
+//!
+//! **Invariants.** Only here are clock, randomness and the number of processors asked.
+//!
+//! *Not here:* what a run is asked to do (the verbs).
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+
+use super::durations;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::monitor::SharedMonitor;
+use crate::workflow::Settings;
+
+/// Where state is kept, and how much is done at once.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Means")]
+pub(super) struct Means {
+    /// Keep state here instead of in $XDG_STATE_HOME/ocm
+    #[arg(long, value_name = "DIR", env = "OCM_WORKSPACE")]
+    pub(super) workspace: Option<PathBuf>,
+    /// Do so many things at once
+    #[arg(long, value_name = "N", default_value = "6", env = "OCM_JOBS", value_parser = jobs)]
+    pub(super) jobs: usize,
+}
+
+/// How registries are reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Registries")]
+pub(super) struct Wire {
+    /// Read credentials from this file alone
+    #[arg(long, value_name = "FILE", env = "OCM_AUTHFILE")]
+    pub(super) authfile: Option<PathBuf>,
+    /// Check certificates of all registries; =false also allows plain HTTP
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", env = "OCM_TLS_VERIFY")]
+    pub(super) tls_verify: Option<bool>,
+    /// The same for registries that are read from
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", env = "OCM_SRC_TLS_VERIFY")]
+    pub(super) src_tls_verify: Option<bool>,
+    /// The same for registries that are written to
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", env = "OCM_DEST_TLS_VERIFY")]
+    pub(super) dest_tls_verify: Option<bool>,
+    /// Make a failed request so many times again
+    #[arg(long, value_name = "N", default_value = "3", env = "OCM_RETRY_TIMES", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(super) retry_times: u32,
+    /// Wait so long before each retry, instead of longer each time
+    #[arg(long, value_name = "DURATION", env = "OCM_RETRY_DELAY", value_parser = duration)]
+    pub(super) retry_delay: Option<Duration>,
+    /// Give an image up that makes no progress for so long; 0 never does
+    #[arg(long, value_name = "DURATION", default_value = "10m", env = "OCM_IMAGE_TIMEOUT", value_parser = duration)]
+    pub(super) image_timeout: Duration,
+}
+
+impl Default for Wire {
+    /// For verbs that reach no registry.
+    fn default() -> Self {
+        Self {
+            authfile: None,
+            tls_verify: None,
+            src_tls_verify: None,
+            dest_tls_verify: None,
+            retry_times: 0,
+            retry_delay: None,
+            image_timeout: Duration::ZERO,
+        }
+    }
+}
+
+/// The settings of a run that begins now.
+pub(super) fn settings(environment: Environment, means: &Means, wire: &Wire, monitor: SharedMonitor) -> Result<Settings> {
+    Ok(Settings {
+        environment,
+        now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        random: random()?,
+        workspace: means.workspace.clone(),
+        jobs: means.jobs,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        authfile: wire.authfile.clone(),
+        src_tls_verify: wire.src_tls_verify.or(wire.tls_verify),
+        dest_tls_verify: wire.dest_tls_verify.or(wire.tls_verify),
+        retry_times: wire.retry_times,
+        retry_delay: wire.retry_delay,
+        image_timeout: Some(wire.image_timeout).filter(|timeout| !timeout.is_zero()),
+        monitor,
+    })
+}
+
+fn random() -> Result<[u8; 16]> {
+    const SOURCE: &str = "/dev/urandom";
+    let mut bytes = [0; 16];
+    let read = File::open(SOURCE).and_then(|mut file| file.read_exact(&mut bytes));
+    read.map(|()| bytes).map_err(|error| Error::io(SOURCE, &error))
+}
+
+/// What clap says of a value that is refused: the error and its way out in one line.
+pub(super) fn for_clap<T>(read: Result<T>) -> Result<T, String> {
+    read.map_err(|error| match error.way_out() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    for_clap(durations::parse(text))
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=1000) => Ok(jobs),
+        _ => Err("it is not a number from 1 to 1000".to_owned()),
+    }
+}

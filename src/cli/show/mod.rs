@@ -1,0 +1,8 @@
+//! Results as people read them, as text: each a function of plain data.
+//!
+//! **Invariants.** No colours and no terminal here. Every foreign text is made safe, field by field.
+
+pub(super) mod inspect;
+pub(super) mod list;
+pub(super) mod sync;
+pub(super) mod verify;

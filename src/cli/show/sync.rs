@@ -1,0 +1,275 @@
+//! What a sync came to.
+
+use std::fmt::Write as _;
+
+use crate::cli::failure::{Group, groups};
+use crate::cli::figures::{bytes, count};
+use crate::cli::logs;
+use crate::cli::safe::safe;
+use crate::image::place::Location;
+use crate::plan::Summary;
+use crate::transfer::{Class, Ending};
+use crate::workflow::label;
+use crate::workflow::sync::{Outcome, SetOutcome, Space};
+
+/// So many names are listed; of more, the list is in a file.
+const MOST_NAMES: usize = 5;
+
+/// What the run came to: its report, and whether a newer set waits for its volumes.
+pub(in crate::cli) fn class(outcome: &Outcome) -> Class {
+    let newer = if outcome.newer.is_empty() { Class::Done } else { Class::Needed };
+    outcome.report.class().max(newer)
+}
+
+/// The whole result. Long lists are written into the workspace, under the time `now`.
+pub(in crate::cli) fn text(outcome: &Outcome, to: &Location, now: u64) -> String {
+    let keep = |lines: &[String]| logs::write(&outcome.workspace, "sync", now, lines).ok().map(|path| path.display().to_string());
+    let mut text = match outcome.dry_run {
+        true => plan(&outcome.plan, outcome.space.as_ref(), to),
+        false => head(outcome, to),
+    };
+    text += &failures(&groups(&outcome.report.items), &keep);
+    text + &tail(outcome, to)
+}
+
+/// What is to be done, and what space it takes.
+fn plan(plan: &Summary, space: Option<&Space>, to: &Location) -> String {
+    let mut text = format!("plan: {}, {}, {} to fetch", count(plan.images, "image"), count(plan.blobs, "blob"), bytes(plan.bytes_to_fetch));
+    if plan.blobs_there > 0 {
+        let _ = write!(text, " ({}, {}, there already)", count(plan.blobs_there, "blob"), bytes(plan.bytes_there));
+    }
+    if plan.mounts > 0 {
+        let _ = write!(text, ", {} taken from other repositories there", plan.mounts);
+    }
+    text += "\n";
+    if plan.images_there > 0 {
+        let _ = writeln!(text, "      {} there already", count(plan.images_there, "image"));
+    }
+    if let Some(space) = space {
+        let _ = writeln!(text, "      space: at most {} here and {} while it runs", bytes(space.set_bytes), bytes(space.running_bytes));
+    }
+    text + &format!("      dry run: nothing was written to {}\n", safe(&to.to_string()))
+}
+
+/// The line that says what was made.
+fn head(outcome: &Outcome, to: &Location) -> String {
+    if let Some(set) = &outcome.set {
+        return set_text(set);
+    }
+    let complete = outcome.report.items.iter().filter(|item| !item.has_failed()).count();
+    let moved = outcome.report.items.iter().any(|item| matches!(item.ending, Ending::Done { .. }));
+    let all = outcome.report.items.len();
+    let to = safe(&to.to_string());
+    match (complete, moved) {
+        (0, _) if all > 0 => format!("0 of {} to {to}\n", count(all, "image")),
+        (_, false) => format!("nothing new: {} there already, in {to}\n", of_all(complete, all)),
+        (_, true) => {
+            let partial = if complete < all { " · PARTIAL" } else { "" };
+            format!("{} to {to} · {} moved{partial}\n", of_all(complete, all), bytes(outcome.report.bytes_moved))
+        }
+    }
+}
+
+/// The set that was written: its size, its label, the files to carry.
+fn set_text(set: &SetOutcome) -> String {
+    let ratio = match set.blob_bytes {
+        0 => String::new(),
+        blobs => format!(" ({:.2})", set.stored_bytes as f64 / blobs as f64),
+    };
+    let parent = set.parent.map_or("base".to_owned(), |parent| format!("delta on set {parent}"));
+    let partial = if set.items_complete < set.items { " · PARTIAL" } else { "" };
+    let mut text = format!(
+        "set {} of \"{}\" · {} · {} in {}{ratio} · {} · {parent}{partial}\n",
+        set.generation,
+        safe(&set.lineage),
+        of_all(set.items_complete, set.items),
+        bytes(set.blob_bytes),
+        bytes(set.stored_bytes),
+        count(set.volumes.len(), "volume"),
+    );
+    let _ = writeln!(text, "  root   {}   ({})", label(&set.root), set.root);
+    let needs =
+        set.parent.map_or(String::new(), |parent| format!("   needs set {parent} on the far side, or its blobs in the registry there"));
+    for (at, volume) in set.volumes.iter().enumerate() {
+        let needs = if at == 0 { needs.as_str() } else { "" };
+        let released = if volume.released { "   (let go)" } else { "" };
+        let _ = writeln!(text, "  carry  {}   {}{released}{needs}", safe(&volume.path.display().to_string()), bytes(volume.bytes));
+    }
+    text
+}
+
+/// Failed items by cause. `keep` puts a long list away and says where.
+fn failures(groups: &[Group<'_>], keep: &dyn Fn(&[String]) -> Option<String>) -> String {
+    let mut text = String::new();
+    let long: Vec<String> = groups.iter().filter(|group| group.names.len() > MOST_NAMES).flat_map(listed).collect();
+    let log = if long.is_empty() { None } else { keep(&long) };
+    for group in groups {
+        let cause = safe(&group.cause);
+        if let [name] = group.names.as_slice() {
+            let _ = writeln!(text, "  failed  {}   {cause}", safe(&name.to_string()));
+        } else {
+            let _ = writeln!(text, "  failed  {}   {cause}", count(group.names.len(), "image"));
+            match log.as_ref().filter(|_| group.names.len() > MOST_NAMES) {
+                Some(log) => text += &format!("    listed in {}\n", safe(log)),
+                None => text.extend(group.names.iter().map(|name| format!("    {}\n", safe(&name.to_string())))),
+            }
+        }
+        text.extend(group.error.notes().iter().map(|note| format!("    {}\n", safe(note))));
+        if let Some(hint) = group.error.way_out() {
+            let _ = writeln!(text, "    hint: {}", safe(hint));
+        }
+    }
+    text
+}
+
+fn listed(group: &Group<'_>) -> Vec<String> {
+    group.names.iter().map(|name| format!("{name}   {}", group.cause)).collect()
+}
+
+/// What follows from it: what else there is, and what to do next.
+fn tail(outcome: &Outcome, to: &Location) -> String {
+    let mut text = String::new();
+    let failed = outcome.report.items.iter().filter(|item| item.has_failed()).count();
+    let complete = outcome.report.items.len() - failed;
+    if failed > 0 && complete > 0 && !outcome.dry_run {
+        let others = if complete == 1 { "the other one is complete".into() } else { format!("the other {complete} are complete") };
+        let _ = writeln!(text, "  {others}; the same command fills in the rest");
+    }
+    for newer in &outcome.newer {
+        let _ = writeln!(text, "  newer   {}", safe(newer));
+    }
+    if let Some(receipt) = &outcome.receipt {
+        let _ = writeln!(text, "  receipt  {}", safe(&receipt.display().to_string()));
+    }
+    if outcome.set.is_some() {
+        let _ = writeln!(text, "  next   ocm verify {}", safe(&to.to_string()));
+    }
+    text
+}
+
+/// `12 images`, `11 of 12 images`
+fn of_all(complete: usize, all: usize) -> String {
+    match complete == all {
+        true => count(all, "image"),
+        false => format!("{complete} of {}", count(all, "image")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::cli::failure::tests::failed;
+    use crate::error::Error;
+    use crate::image::{Digest, Item};
+    use crate::transfer::{self, Report};
+    use crate::workflow::sync::VolumeOutcome;
+
+    fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
+        let name: crate::image::Reference = name.parse().expect("a name");
+        let ending = bytes.map_or(Ending::Already, |bytes| Ending::Done { bytes });
+        transfer::Outcome { item: Item::image(name.clone()), name, ending }
+    }
+
+    fn outcome(items: Vec<transfer::Outcome>) -> Outcome {
+        Outcome {
+            plan: Summary { images: 12, blobs: 41, bytes_to_fetch: 1_975_684_956, blobs_there: 3, bytes_there: 7, ..Summary::default() },
+            dry_run: false,
+            space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20 }),
+            report: Report { items, bytes_moved: 5 << 20 },
+            set: None,
+            receipt: None,
+            newer: vec![],
+            workspace: PathBuf::from("/dev/null"),
+        }
+    }
+
+    fn set(complete: usize) -> SetOutcome {
+        let root = Digest::of(b"root");
+        let volume = VolumeOutcome { number: 1, path: "/mnt/disk/a.tar".into(), bytes: 1 << 30, sha256: root, released: false };
+        SetOutcome {
+            lineage: "disk".into(),
+            id: "00".repeat(16),
+            generation: 2,
+            root,
+            parent: Some(1),
+            items_complete: complete,
+            items: 2,
+            blob_bytes: 2 << 30,
+            stored_bytes: 1 << 30,
+            volumes: vec![volume],
+            catalogue: vec![],
+        }
+    }
+
+    fn shown(outcome: &Outcome, to: &str) -> String {
+        text(outcome, &to.parse().expect("a place"), 0)
+    }
+
+    #[test]
+    fn a_set_is_told_with_its_label_and_what_to_carry() {
+        let two = vec![done("q.io/a:1", Some(5)), done("q.io/b:1", None)];
+        let text = shown(&Outcome { set: Some(set(2)), ..outcome(two) }, "/mnt/disk");
+        let root = Digest::of(b"root");
+        let expected = format!(
+            "set 2 of \"disk\" · 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta on set 1\n  root   {}   ({root})\n  \
+             carry  /mnt/disk/a.tar   1 GiB   needs set 1 on the far side, or its blobs in the registry there\n  \
+             next   ocm verify /mnt/disk\n",
+            label(&root)
+        );
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_partial_run_names_what_failed_and_ends_with_3() {
+        let items = vec![done("q.io/a:1", Some(5)), failed("q.io/gone:1", Error::failed("manifest unknown").hint("look again"))];
+        let outcome = outcome(items);
+        let expected = "1 of 2 images to docker://r.io/m · 5 MiB moved · PARTIAL\n  failed  q.io/gone:1   manifest unknown\n    \
+                        hint: look again\n  the other one is complete; the same command fills in the rest\n";
+        assert_eq!(shown(&outcome, "docker://r.io/m"), expected);
+        assert_eq!(class(&outcome), Class::Partial);
+        let partial = Outcome { set: Some(set(1)), ..outcome };
+        assert!(
+            shown(&partial, "d")
+                .starts_with("set 2 of \"disk\" · 1 of 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta on set 1 · PARTIAL\n")
+        );
+    }
+
+    #[test]
+    fn nothing_new_says_so() {
+        let outcome = outcome(vec![done("q.io/a:1", None)]);
+        assert_eq!(shown(&outcome, "/mnt/disk"), "nothing new: 1 image there already, in /mnt/disk\n");
+        assert_eq!(class(&outcome), Class::Done);
+    }
+
+    #[test]
+    fn a_newer_set_without_its_volumes_ends_with_5() {
+        let newer = vec!["set 4 lacks volumes 2, 3".to_owned()];
+        let outcome = Outcome { newer, receipt: Some("/w/r.json".into()), ..outcome(vec![done("q.io/a:1", Some(1))]) };
+        let expected = "1 image to docker://r.io · 5 MiB moved\n  newer   set 4 lacks volumes 2, 3\n  receipt  /w/r.json\n";
+        assert_eq!(shown(&outcome, "docker://r.io"), expected);
+        assert_eq!(class(&outcome), Class::Needed);
+    }
+
+    #[test]
+    fn a_dry_run_shows_the_plan() {
+        let outcome = Outcome { dry_run: true, ..outcome(vec![]) };
+        let expected = "plan: 12 images, 41 blobs, 1.84 GiB to fetch (3 blobs, 7 B, there already)\n      \
+                        space: at most 1 GiB here and 310 MiB while it runs\n      dry run: nothing was written to d\n";
+        assert_eq!(shown(&outcome, "d"), expected);
+    }
+
+    #[test]
+    fn many_failures_of_one_cause_are_one_block_and_a_log() {
+        let name = |n: u32| format!("q.io/a{n}:1");
+        let few: Vec<_> = (0..2).map(|n| failed(&name(n), Error::failed(format!("{}: 401", name(n))))).collect();
+        assert!(shown(&outcome(few), "d").contains("  failed  2 images   IMAGE: 401\n    q.io/a0:1\n    q.io/a1:1\n"));
+        let many: Vec<_> = (0..40).map(|n| failed(&name(n), Error::failed(format!("{}: 401", name(n))))).collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = shown(&Outcome { workspace: folder.path().to_owned(), ..outcome(many) }, "d");
+        let log = folder.path().join("logs/sync-19700101T000000Z.log");
+        assert_eq!(text, format!("0 of 40 images to d\n  failed  40 images   IMAGE: 401\n    listed in {}\n", log.display()));
+        assert_eq!(std::fs::read_to_string(log).expect("a log").lines().count(), 40);
+    }
+}

@@ -1,0 +1,181 @@
+//! What a check found.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::cli::figures::{bytes, count, numbers, rate_of};
+use crate::cli::safe::safe;
+use crate::transfer::Class;
+use crate::workflow::verify::{DamageLine, FileKind, FileVerdict, Hurt, SetVerdict, Verdict, class_of};
+
+/// So many places and images are listed; the JSON document has all.
+const MOST_LISTED: usize = 10;
+
+/// The whole result.
+pub(in crate::cli) fn text(verdict: &Verdict) -> String {
+    let mut text: String = verdict.sets.iter().map(|set| self::set(set, verdict.quick)).collect();
+    for stranger in &verdict.strangers {
+        let _ = writeln!(text, "{}   NOT READABLE\n  {}", safe(&stranger.path.display().to_string()), safe(&stranger.why));
+    }
+    if verdict.quick {
+        text += "only headers, footers, indexes and sizes were read\n";
+    }
+    text
+}
+
+fn set(set: &SetVerdict, quick: bool) -> String {
+    let mut text: String = set.files.iter().map(|file| self::file(set, file, quick)).collect();
+    for damage in set.damage.iter().take(MOST_LISTED) {
+        let _ = writeln!(text, "  {}", self::damage(damage));
+    }
+    let more = set.more_damage.saturating_add(set.damage.len().saturating_sub(MOST_LISTED) as u64);
+    if more > 0 {
+        let _ = writeln!(text, "  and {} more", count(more, "place"));
+    }
+    text + &hurt(&set.hurt) + &way_out(set) + &missing(set)
+}
+
+/// `set 1  volume 1 of 2   1.7 GiB   1.4 GiB/s   sound`
+fn file(set: &SetVerdict, file: &FileVerdict, quick: bool) -> String {
+    let kind = match file.kind {
+        FileKind::Volume => "volume",
+        FileKind::Parity => "parity",
+        FileKind::Catalogue => "catalogue",
+    };
+    let of = match (file.kind, set.set.volumes) {
+        (FileKind::Volume, Some(all)) => format!(" of {all}"),
+        _ => String::new(),
+    };
+    let rate = match file.milliseconds {
+        0 => String::new(),
+        _ if quick => String::new(),
+        spent => format!("   {}", rate_of(file.bytes, Duration::from_millis(spent))),
+    };
+    let sound = if file.sound { "sound" } else { "DAMAGED" };
+    format!("set {}  {kind} {}{of}   {}{rate}   {sound}\n", set.set.generation, file.number, bytes(file.bytes))
+}
+
+fn damage(damage: &DamageLine) -> String {
+    let name = damage.path.as_ref().map_or(String::new(), |path| format!("{}: ", path.display()));
+    let reach = if damage.bytes > 0 { format!(" ({} bytes)", damage.bytes) } else { String::new() };
+    safe(&format!("{name}at {:#x}: {}{reach}", damage.offset, damage.what))
+}
+
+fn hurt(hurt: &[Hurt]) -> String {
+    let mut text = String::new();
+    for hurt in hurt.iter().take(MOST_LISTED) {
+        let _ = writeln!(text, "  hurts: {} ({})", safe(&hurt.image.to_string()), hurt.parts.join(", "));
+    }
+    if hurt.len() > MOST_LISTED {
+        let _ = writeln!(text, "  and {} more", count(hurt.len() - MOST_LISTED, "image"));
+    }
+    text
+}
+
+fn way_out(set: &SetVerdict) -> String {
+    let mut volumes: Vec<u32> = set.damage.iter().filter_map(|damage| Some(damage.volume?.1)).collect();
+    volumes.sort_unstable();
+    volumes.dedup();
+    match volumes.as_slice() {
+        [] => String::new(),
+        [one] => format!("  hint:    copy volume {one} again from where the set was written\n"),
+        some => format!("  hint:    copy volumes {} again from where the set was written\n", numbers(some)),
+    }
+}
+
+fn missing(set: &SetVerdict) -> String {
+    let mut text = String::new();
+    let generation = set.set.generation;
+    if !set.missing_volumes.is_empty() {
+        let all = set.set.volumes.map_or(String::new(), |all| format!(" of {all}"));
+        let _ = writeln!(text, "set {generation}  NOT HERE: volume {}{all}", numbers(&set.missing_volumes));
+    }
+    if set.last_unknown {
+        let _ = writeln!(text, "set {generation}  NOT HERE: its last volume, which says how many there are");
+    }
+    let weight = if set.parents_wanted { "NOT HERE" } else { "elsewhere" };
+    for parent in &set.parents_elsewhere {
+        let _ = writeln!(text, "set {generation}  {weight}: {}, which it builds on", safe(parent));
+    }
+    if set.sparse_images > 0 {
+        let _ = writeln!(text, "set {generation}  elsewhere: platforms that were left out of {}", count(set.sparse_images, "image"));
+    }
+    if class_of(set) == Class::Needed && !set.missing_volumes.is_empty() {
+        text += "  hint:    bring the volumes; `ocm gather` collects them from several media\n";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::list::tests::set as line;
+    use super::*;
+    use crate::workflow::list::FileNote;
+    use crate::workflow::verify::{Fault, class};
+
+    fn sound() -> SetVerdict {
+        let file =
+            FileVerdict { path: "/d/a.tar".into(), kind: FileKind::Volume, number: 1, bytes: 3 << 29, milliseconds: 1000, sound: true };
+        SetVerdict {
+            set: line(2),
+            files_alone: false,
+            files: vec![file],
+            damage: vec![],
+            more_damage: 0,
+            hurt: vec![],
+            missing_volumes: vec![],
+            last_unknown: false,
+            parents_elsewhere: vec![],
+            parents_wanted: false,
+            sparse_images: 0,
+        }
+    }
+
+    fn damaged() -> SetVerdict {
+        let volume = Some((FileKind::Volume, 1));
+        let what = "frame: its SHA-256 does not match".to_owned();
+        let damage = DamageLine { fault: Fault::Damaged, path: Some("/d/a.tar".into()), volume, offset: 0x2a40, bytes: 12, what };
+        let hurt = Hurt { image: "nginx:1".parse().expect("a name"), parts: vec!["layer 4".into()] };
+        let files = sound().files.into_iter().map(|file| FileVerdict { sound: false, ..file }).collect();
+        SetVerdict { damage: vec![damage], hurt: vec![hurt], files, ..sound() }
+    }
+
+    fn of(set: SetVerdict) -> Verdict {
+        Verdict { sets: vec![set], ..Verdict::default() }
+    }
+
+    #[test]
+    fn findings_are_shown_and_weighed() {
+        let damage = "set 2  volume 1 of 1   1.5 GiB   1.5 GiB/s   DAMAGED\n  /d/a.tar: at 0x2a40: frame: its SHA-256 does not match (12 bytes)\n  \
+                      hurts: docker.io/library/nginx:1 (layer 4)\n  hint:    copy volume 1 again from where the set was written\n";
+        let lacking = SetVerdict { missing_volumes: vec![2, 3], files: vec![], ..sound() };
+        let parents = vec!["set 1 (id ab)".to_owned()];
+        let delta = SetVerdict { parents_elsewhere: parents.clone(), files: vec![], sparse_images: 1, ..sound() };
+        let strict = SetVerdict { parents_elsewhere: parents, files: vec![], parents_wanted: true, ..sound() };
+        for (set, expected, weight) in [
+            (sound(), "set 2  volume 1 of 1   1.5 GiB   1.5 GiB/s   sound\n", Class::Done),
+            (damaged(), damage, Class::Damaged),
+            (
+                lacking,
+                "set 2  NOT HERE: volume 2, 3 of 1\n  hint:    bring the volumes; `ocm gather` collects them from several media\n",
+                Class::Needed,
+            ),
+            (
+                delta,
+                "set 2  elsewhere: set 1 (id ab), which it builds on\nset 2  elsewhere: platforms that were left out of 1 image\n",
+                Class::Done,
+            ),
+            (strict, "set 2  NOT HERE: set 1 (id ab), which it builds on\n", Class::Needed),
+        ] {
+            let verdict = of(set);
+            assert_eq!((text(&verdict).as_str(), class(&verdict)), (expected, weight));
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_told_to_a_set_is_damage() {
+        let verdict = Verdict { strangers: vec![FileNote { path: "x".into(), why: "header".into() }], ..of(sound()) };
+        assert!(text(&verdict).ends_with("x   NOT READABLE\n  header\n"));
+        assert_eq!(class(&verdict), Class::Damaged);
+    }
+}

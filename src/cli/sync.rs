@@ -1,0 +1,135 @@
+//! `ocm sync`: brings content from here to there.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::runner::Runner;
+use super::settings::{Means, Wire, for_clap};
+use super::{show, sizes};
+use crate::error::{Error, Result};
+use crate::image::Platform;
+use crate::image::place::Location;
+use crate::transfer::Class;
+use crate::workflow::sync::{ArchiveOptions, Request, sync};
+
+/// Bring images from registries, archives and layouts to one of these
+///
+/// The last place is the destination, as with cp. Nothing is deleted there, and what is there is not moved again.
+#[derive(Debug, Args)]
+#[command(override_usage = "ocm sync [OPTIONS] <FROM>... <TO>", after_long_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Where from, one or more, and last where to: docker://HOST[/REPO[:TAG|@DIGEST]], an archive directory, oci:PATH[:REF]
+    #[arg(required = true, value_name = "FROM… TO")]
+    places: Vec<Location>,
+    /// Only say what would be done
+    #[arg(long, env = "OCM_DRY_RUN", value_parser = FalseyValueParser::new())]
+    dry_run: bool,
+    /// Take all tags of a repository that is named without one
+    #[arg(long, env = "OCM_ALL_TAGS", value_parser = FalseyValueParser::new())]
+    all_tags: bool,
+    /// Take this platform of an index, os/arch[/variant]; repeat for more, default all
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',', env = "OCM_PLATFORM", value_parser = platform)]
+    platforms: Vec<Platform>,
+    /// Keep the source's host as a part of names at the destination
+    #[arg(long, env = "OCM_KEEP_HOST", value_parser = FalseyValueParser::new())]
+    keep_host: bool,
+    /// Take a set that is older than the newest one accepted at the destination
+    #[arg(long, env = "OCM_ALLOW_OLDER", value_parser = FalseyValueParser::new())]
+    allow_older: bool,
+    /// Look here too for content that a delta builds on; repeat for more
+    #[arg(long, value_name = "DIR", env = "OCM_BASE")]
+    base: Vec<PathBuf>,
+    #[command(flatten)]
+    archive: ArchiveArguments,
+    #[command(flatten)]
+    wire: Wire,
+    #[command(flatten)]
+    means: Means,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Writing an archive")]
+struct ArchiveArguments {
+    /// Keep every file below this: 4.7GB, 4GiB, 700M, bytes; cd, dvd, dvd-dl, bd25, bd50, fat32
+    #[arg(long, value_name = "SIZE", default_value = "500GiB", env = "OCM_VOLUME_SIZE", value_parser = volume_cap)]
+    volume_size: u64,
+    /// Build on this set: an archive, its catalogue, or the newest one before a date YYYY-MM-DD
+    #[arg(long, value_name = "PLACE", env = "OCM_SINCE", conflicts_with = "full")]
+    since: Option<String>,
+    /// Write a set that needs no other one
+    #[arg(long, env = "OCM_FULL", value_parser = FalseyValueParser::new())]
+    full: bool,
+    /// Write for this destination: the name of the lineage, default the directory's
+    #[arg(long = "for", value_name = "NAME", env = "OCM_FOR")]
+    lineage: Option<String>,
+    /// List exactly what is named here, not what the set before lists too
+    #[arg(long, env = "OCM_ONLY", value_parser = FalseyValueParser::new())]
+    only: bool,
+    /// Compress at this zstd level, 1 to 19
+    #[arg(long, value_name = "N", default_value = "6", env = "OCM_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19))]
+    level: i32,
+    /// Run this for each finished volume; OCM_VOLUME, OCM_VOLUME_NUMBER and OCM_VOLUME_SHA256 tell it which
+    #[arg(long, value_name = "CMD", env = "OCM_ON_VOLUME")]
+    on_volume: Option<String>,
+    /// Delete a volume's file once that command succeeded
+    #[arg(long, env = "OCM_RELEASE", requires = "on_volume", value_parser = FalseyValueParser::new())]
+    release: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  ocm sync docker://quay.io/org/app:1 docker://nginx:1.27 --volume-size dvd /mnt/disk
+  ocm sync /mnt/disk docker://registry.lab:5000/mirror
+  ocm sync docker://quay.io/org/app:1 docker://registry.lab:5000";
+
+const AFTER: &str = "run the same command again: it goes on where it stopped";
+
+impl Arguments {
+    pub(super) fn run(self, runner: &Runner) -> Result<Class> {
+        let (means, wire) = (self.means.clone(), self.wire.clone());
+        let request = self.request()?;
+        let to = request.to.clone();
+        let work = async |settings| {
+            let outcome = sync(request, &settings).await?;
+            Ok((outcome, settings))
+        };
+        let (outcome, settings) = runner.carry_out((&means, &wire), AFTER, work)?;
+        let class = show::sync::class(&outcome);
+        runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, &to, settings.now))
+    }
+
+    fn request(self) -> Result<Request> {
+        let (archive, mut from) = (self.archive, self.places);
+        let to = from.pop().filter(|_| !from.is_empty());
+        let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to");
+        Ok(Request {
+            from,
+            to: to.ok_or_else(one_place)?,
+            all_tags: self.all_tags,
+            platforms: self.platforms,
+            keep_host: self.keep_host,
+            allow_older: self.allow_older,
+            base: self.base,
+            archive: ArchiveOptions {
+                volume_bytes: archive.volume_size,
+                since: archive.since,
+                full: archive.full,
+                lineage: archive.lineage,
+                only: archive.only,
+                level: archive.level,
+                on_volume: archive.on_volume,
+                release: archive.release,
+            },
+            dry_run: self.dry_run,
+        })
+    }
+}
+
+fn platform(text: &str) -> Result<Platform, String> {
+    for_clap(text.parse())
+}
+
+fn volume_cap(text: &str) -> Result<u64, String> {
+    for_clap(sizes::volume_cap(text))
+}

@@ -1,0 +1,347 @@
+//! [`check`]: is every byte of an archive sound, and everything here that belongs to it?
+//!
+//! **Invariants.** Nothing is written. Damage never stops the check; images that it hurts are named. A file that is named
+//! alone is judged alone.
+//!
+//! *Not here:* what the findings mean for the run (`workflow`).
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ocm_format::check::{Damage, Options, Progress};
+use ocm_format::error::Kind;
+use ocm_format::layout::VolumeKind;
+use ocm_format::set::{self, Found, SetFiles};
+use serde::Serialize;
+
+use super::listing::{self, FileNote, SetLine, contents};
+use super::shelf::Shelf;
+use super::source::ArchiveSource;
+use crate::error::{Error, Result};
+use crate::image::manifest::Parts;
+use crate::image::{Descriptor, Digest, Item, Manifest, Reference};
+use crate::monitor::{Event, SharedMonitor};
+
+/// What is to be checked.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Archive directories, and single files; at least one.
+    pub paths: Vec<PathBuf>,
+    /// Only headers, footers, indexes, set manifests and sizes of files.
+    pub quick: bool,
+    /// Parents that are elsewhere count as missing.
+    pub complete: bool,
+    /// Threads that hash, beside the one that reads.
+    pub threads: usize,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Each set, in the order of the paths, newest first.
+    pub sets: Vec<SetVerdict>,
+    /// Files that look like volumes and cannot be told to any set.
+    pub strangers: Vec<FileNote>,
+    /// Whether only headers, footers, indexes, set manifests and sizes were read.
+    pub quick: bool,
+}
+
+/// What was found of one set.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetVerdict {
+    /// The set.
+    pub set: SetLine,
+    /// Whether single files of it were judged, not the set as a whole.
+    pub files_alone: bool,
+    /// Its files that were read.
+    pub files: Vec<FileVerdict>,
+    /// What is wrong, by volume and offset.
+    pub damage: Vec<DamageLine>,
+    /// How much more is wrong than is listed.
+    pub more_damage: u64,
+    /// Images that cannot be given back, and why.
+    pub hurt: Vec<Hurt>,
+    /// Numbers of volumes that are not here and should be.
+    pub missing_volumes: Vec<u32>,
+    /// Whether there may be more volumes than are known.
+    pub last_unknown: bool,
+    /// Earlier sets that it needs and that are not here.
+    pub parents_elsewhere: Vec<String>,
+    /// Whether these count as missing.
+    pub parents_wanted: bool,
+    /// Images of which only some platforms were taken.
+    pub sparse_images: usize,
+}
+
+/// What was found of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileVerdict {
+    /// The file.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: FileKind,
+    /// Its number within its kind.
+    pub number: u32,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+    /// Whether nothing is wrong with it.
+    pub sound: bool,
+}
+
+/// What a file of a set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileKind {
+    /// A data volume.
+    Volume,
+    /// A parity volume.
+    Parity,
+    /// A volume of the catalogue.
+    Catalogue,
+}
+
+/// One place that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DamageLine {
+    /// What kind of fault it is.
+    pub fault: Fault,
+    /// The file.
+    pub path: Option<PathBuf>,
+    /// What the file is, and its number.
+    pub volume: Option<(FileKind, u32)>,
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// How many bytes it may reach over; 0 where that is not known.
+    pub bytes: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// A kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    /// Bytes are not what they must be, or cannot be read.
+    Damaged,
+    /// This program cannot judge it.
+    Unsupported,
+}
+
+/// An image that cannot be given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hurt {
+    /// Its name.
+    pub image: Reference,
+    /// Which parts of it are hurt: `manifest`, `config`, `layer 4`.
+    pub parts: Vec<String>,
+}
+
+/// Checks what `request` names.
+pub fn check(request: &Request, monitor: &SharedMonitor) -> Result<Verdict> {
+    let (shelves, files) = open(&request.paths)?;
+    let alone = Found { sets: Vec::new(), strangers: Vec::new() };
+    let alone = if files.is_empty() { alone } else { set::group(files) };
+    let all = || shelves.iter().flat_map(|shelf| &shelf.found().sets).chain(&alone.sets);
+    if !request.quick {
+        monitor.event(Event::Total { bytes: all().flat_map(read_files).map(|file| file.footer.file_bytes).sum() });
+    }
+    let mut verdict = Verdict { quick: request.quick, ..Verdict::default() };
+    for shelf in &shelves {
+        verdict.sets.extend(shelf.found().sets.iter().map(|set| Checking { set, shelf: Some(shelf), request, monitor }.run()));
+    }
+    verdict.sets.extend(alone.sets.iter().map(|set| Checking { set, shelf: None, request, monitor }.run()));
+    let strangers = shelves.iter().flat_map(|shelf| &shelf.found().strangers).chain(&alone.strangers);
+    verdict.strangers = strangers.map(|(path, error)| FileNote { path: path.clone(), why: error.message().to_owned() }).collect();
+    Ok(verdict)
+}
+
+/// Directories and files apart. A directory without any archive is an error.
+fn open(paths: &[PathBuf]) -> Result<(Vec<Shelf>, Vec<PathBuf>)> {
+    let (mut shelves, mut files) = (Vec::new(), Vec::new());
+    for path in paths {
+        let metadata = std::fs::metadata(path).map_err(|error| Error::io(path.display(), &error))?;
+        if !metadata.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let shelf = Shelf::open(path)?;
+        if shelf.found().sets.is_empty() && shelf.found().strangers.is_empty() {
+            shelf.select(None)?;
+        }
+        shelves.push(shelf);
+    }
+    Ok((shelves, files))
+}
+
+/// The files of a set that a check reads.
+fn read_files(set: &SetFiles) -> impl Iterator<Item = &set::VolumeFile> {
+    set.volumes.values().chain(set.catalogues.values()).chain(set.parity.values()).chain(&set.spares)
+}
+
+/// The check of one set.
+struct Checking<'a> {
+    set: &'a SetFiles,
+    /// The directory that it lies in; none where single files are judged.
+    shelf: Option<&'a Shelf>,
+    request: &'a Request,
+    monitor: &'a SharedMonitor,
+}
+
+impl Checking<'_> {
+    fn run(&self) -> SetVerdict {
+        let clock = RefCell::new(Clock::default());
+        let options = Options { quick: self.request.quick, deep: false, threads: self.request.threads };
+        let mut on_progress = |progress: Progress| {
+            self.tell(&clock, progress);
+            ControlFlow::Continue(())
+        };
+        let report = ocm_format::check::check(self.set, &[], options, &mut on_progress);
+        let lacking = self.set.lacking();
+        let whole = self.shelf.is_some();
+        let (missing, wrong): (Vec<_>, Vec<_>) = report.damage.iter().partition(|damage| damage.kind == Kind::Missing);
+        let relevant = || wrong.iter().chain(missing.iter().filter(|_| whole));
+        let blobs: BTreeSet<Digest> = relevant().flat_map(|damage| damage.blobs.iter().copied()).collect();
+        SetVerdict {
+            set: self.line(),
+            files_alone: !whole,
+            files: self.files(&wrong, &clock.into_inner()),
+            damage: wrong.iter().map(|damage| damage_line(damage)).collect(),
+            more_damage: report.more,
+            hurt: self.hurt(&blobs),
+            missing_volumes: if whole { lacking.numbers } else { Vec::new() },
+            last_unknown: whole && lacking.more,
+            parents_elsewhere: self.shelf.map_or(Vec::new(), |shelf| listing::missing_parents(self.set, shelf)),
+            parents_wanted: self.request.complete,
+            sparse_images: contents(self.set).items().iter().filter(|item| !item.wanted.is_empty()).count(),
+        }
+    }
+
+    fn line(&self) -> SetLine {
+        listing::set_line(self.set, self.shelf)
+    }
+
+    /// Tells how many bytes of which volume were read since the last time.
+    fn tell(&self, clock: &RefCell<Clock>, progress: Progress) {
+        let fresh = clock.borrow_mut().advance(&progress);
+        let name = format!("set {} volume {}", self.set.header.generation, progress.volume);
+        if !self.request.quick {
+            self.monitor.event(Event::Moved { image: &name, bytes: fresh });
+        }
+    }
+
+    fn files(&self, wrong: &[&Damage], clock: &Clock) -> Vec<FileVerdict> {
+        let verdict = |file: &set::VolumeFile| FileVerdict {
+            path: file.path.clone(),
+            kind: file_kind(file.header.kind),
+            number: file.header.number,
+            bytes: file.footer.file_bytes,
+            milliseconds: clock.spans.get(&file.header.number).map_or(0, |span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
+            sound: wrong.iter().all(|damage| damage.file.as_deref() != Some(file.path.as_path())),
+        };
+        read_files(self.set).map(verdict).collect()
+    }
+
+    /// The images that need any of these blobs.
+    fn hurt(&self, blobs: &BTreeSet<Digest>) -> Vec<Hurt> {
+        if blobs.is_empty() || self.set.manifest.is_none() {
+            return Vec::new();
+        }
+        let shelves: Vec<&Shelf> = self.shelf.into_iter().collect();
+        let Ok(source) = ArchiveSource::open(Path::new(""), &[self.set], &shelves) else { return Vec::new() };
+        let contents = contents(self.set);
+        let complete = contents.items().iter().filter(|item| item.is_complete());
+        let hurt = complete.map(|item| Hurt { image: item.origin.clone(), parts: hurt_parts(&source, item, blobs) });
+        hurt.filter(|hurt| !hurt.parts.is_empty()).collect()
+    }
+}
+
+/// Which parts of an item are among `blobs`, or cannot be read.
+fn hurt_parts(source: &ArchiveSource, item: &Item, blobs: &BTreeSet<Digest>) -> Vec<String> {
+    let (mut parts, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut waiting: Vec<Descriptor> = item.root.iter().chain(&item.attached).cloned().collect();
+    while let Some(wanted) = waiting.pop() {
+        if !seen.insert(wanted.digest) {
+            continue;
+        }
+        match source.manifest_now(&wanted) {
+            Ok(Some(manifest)) => {
+                parts.extend(hurt_blobs(&manifest, blobs));
+                waiting.extend_from_slice(manifest.children());
+            }
+            Ok(None) if !blobs.contains(&wanted.digest) => {}
+            Ok(None) | Err(_) => parts.push("manifest".to_owned()),
+        }
+    }
+    parts.sort();
+    parts.dedup();
+    parts
+}
+
+fn hurt_blobs(manifest: &Manifest, blobs: &BTreeSet<Digest>) -> Vec<String> {
+    let mut parts = Vec::new();
+    if let Parts::Image { config, layers } = manifest.parts() {
+        parts.extend(config.iter().filter(|config| blobs.contains(&config.digest)).map(|_| "config".to_owned()));
+        let layers = layers.iter().enumerate().filter(|(_, layer)| blobs.contains(&layer.digest));
+        parts.extend(layers.map(|(at, _)| format!("layer {}", at + 1)));
+    }
+    if blobs.contains(&manifest.digest()) {
+        parts.push("manifest".to_owned());
+    }
+    parts
+}
+
+fn damage_line(damage: &Damage) -> DamageLine {
+    let fault = match damage.kind {
+        Kind::Version | Kind::Unsupported => Fault::Unsupported,
+        _ => Fault::Damaged,
+    };
+    DamageLine {
+        fault,
+        path: damage.file.clone(),
+        volume: damage.volume.map(|(kind, number)| (file_kind(kind), number)),
+        offset: damage.offset,
+        bytes: damage.bytes,
+        what: damage.what.clone(),
+    }
+}
+
+fn file_kind(kind: VolumeKind) -> FileKind {
+    match kind {
+        VolumeKind::Data => FileKind::Volume,
+        VolumeKind::Parity => FileKind::Parity,
+        VolumeKind::Catalogue => FileKind::Catalogue,
+    }
+}
+
+/// How long each volume took.
+struct Clock {
+    done_bytes: u64,
+    since: Instant,
+    spans: BTreeMap<u32, Duration>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { done_bytes: 0, since: Instant::now(), spans: BTreeMap::new() }
+    }
+}
+
+impl Clock {
+    /// Counts the time since the last call for this volume, and answers the bytes since then.
+    fn advance(&mut self, progress: &Progress) -> u64 {
+        let now = Instant::now();
+        *self.spans.entry(progress.volume).or_default() += now.saturating_duration_since(self.since);
+        self.since = now;
+        progress.done_bytes.saturating_sub(std::mem::replace(&mut self.done_bytes, progress.done_bytes))
+    }
+}
