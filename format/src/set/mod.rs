@@ -8,6 +8,7 @@
 
 pub mod json;
 mod manifest;
+pub mod name;
 
 use std::collections::BTreeMap;
 use std::fs;

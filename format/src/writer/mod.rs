@@ -30,7 +30,7 @@ use crate::codec::length;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::layout::{Header, Id, MAX_VERBATIM_BYTES, MIN_CAP, Parent, VolumeKind};
-use crate::set::{Ancestor, Lineage, Needs, ParentSet, SetManifest};
+use crate::set::{Ancestor, Lineage, Needs, ParentSet, SetManifest, name};
 
 /// From this cap on, each volume has the program that reads it.
 const PROGRAM_CAP: u64 = 1 << 20;
@@ -257,10 +257,7 @@ fn texts(cap: u64) -> Vec<(&'static str, &'static [u8])> {
 
 /// What the file names of a set begin with: `NAME.g0001-1a2b3c4d`.
 fn stem(head: &Head) -> String {
-    let id: String = head.set.to_string().chars().take(8).collect();
-    let name: String =
-        head.lineage.name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).take(64).collect();
-    format!("{name}.g{:04}-{id}", head.generation)
+    name::stem(&head.lineage.name, head.generation, head.set)
 }
 
 fn volume_name(head: &Head, series: char, number: u32) -> String {

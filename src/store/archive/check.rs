@@ -315,7 +315,7 @@ fn damage_line(damage: &Damage) -> DamageLine {
     }
 }
 
-fn file_kind(kind: VolumeKind) -> FileKind {
+pub(super) fn file_kind(kind: VolumeKind) -> FileKind {
     match kind {
         VolumeKind::Data => FileKind::Volume,
         VolumeKind::Parity => FileKind::Parity,

@@ -6,14 +6,18 @@
 //! *Not here:* which set a run builds on, receipts and the ledger (`workflow`).
 
 pub mod check;
+mod copy;
 mod document;
+pub mod gather;
 pub mod listing;
 mod lock;
 mod needs;
+mod room;
 mod shelf;
 mod sink;
 mod source;
 mod stage;
+mod standing;
 mod unfinished;
 pub mod view;
 
