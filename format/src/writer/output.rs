@@ -16,10 +16,13 @@ use super::journal::{Entry, Journal};
 use crate::codec::length;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
+use crate::idle::Idle;
 
 const SYNC_BYTES: u64 = 128 << 20;
 /// Packs that may wait to be written: it bounds memory.
 const QUEUE: usize = 2;
+/// Buffers from this size on are used again.
+const MIN_IDLE_BYTES: usize = 64 << 10;
 
 enum Command {
     Write(Vec<Vec<u8>>),
@@ -35,12 +38,12 @@ pub(super) struct Output {
 
 impl Output {
     /// Writes to `path`, of which the first `keep_bytes` are there already.
-    pub(super) fn open(path: &Path, keep_bytes: u64, journal: Arc<Journal>) -> Result<Self> {
+    pub(super) fn open(path: &Path, keep_bytes: u64, journal: Arc<Journal>, idle: Arc<Idle>) -> Result<Self> {
         let at = |error: &std::io::Error| Error::io(path, error);
         let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(|error| at(&error))?;
         file.set_len(keep_bytes).map_err(|error| at(&error))?;
         let (commands, queue) = sync_channel(QUEUE);
-        let mut worker = Worker { path: path.to_owned(), file, hasher: Hasher::sha256(), end: 0, synced: 0, journal };
+        let mut worker = Worker { path: path.to_owned(), file, hasher: Hasher::sha256(), end: 0, synced: 0, journal, idle };
         let thread = std::thread::spawn(move || worker.take_in(keep_bytes).and_then(|()| worker.run(&queue)));
         Ok(Self { path: path.to_owned(), commands: Some(commands), thread: Some(thread) })
     }
@@ -90,6 +93,8 @@ struct Worker {
     end: u64,
     synced: u64,
     journal: Arc<Journal>,
+    /// Where buffers go that are in the file.
+    idle: Arc<Idle>,
 }
 
 impl Worker {
@@ -109,7 +114,7 @@ impl Worker {
     fn run(&mut self, queue: &Receiver<Command>) -> Result<Digest> {
         for command in queue {
             match command {
-                Command::Write(parts) => parts.iter().try_for_each(|part| self.append(part))?,
+                Command::Write(parts) => parts.into_iter().try_for_each(|part| self.append(part))?,
                 Command::Mark(entry) => self.mark(&entry)?,
             }
         }
@@ -117,10 +122,13 @@ impl Worker {
         Ok(self.hasher.clone().finish())
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| Error::io(&self.path, &error))?;
-        self.hasher.update(bytes);
-        self.end = self.end.saturating_add(length(bytes));
+    fn append(&mut self, part: Vec<u8>) -> Result<()> {
+        self.file.write_all(&part).map_err(|error| Error::io(&self.path, &error))?;
+        self.hasher.update(&part);
+        self.end = self.end.saturating_add(length(&part));
+        if part.len() >= MIN_IDLE_BYTES {
+            self.idle.give(part);
+        }
         Ok(())
     }
 
