@@ -46,7 +46,7 @@ impl Notes {
                     notes.durable = 0;
                 }
                 Entry::Mark(mark) => notes.marks.last_mut().into_iter().for_each(|(_, marks)| marks.push(mark.clone())),
-                Entry::Synced => notes.durable = notes.marks.last().and_then(|(_, marks)| marks.last()).map_or(0, |mark| mark.end),
+                Entry::Synced { end } => notes.durable = end,
                 Entry::Done(done) => notes.done.push(done),
                 Entry::Handled { number, .. } => drop(notes.handled.insert(number)),
             }
