@@ -7,11 +7,14 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::sync::Arc;
 
 use super::pool::{How, Pool, Promise};
 use crate::chunk::{Chunker, Class, Shape};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
+use crate::frame;
+use crate::idle::Idle;
 use crate::recipe::{Part, Range};
 
 /// How a chunk is known again.
@@ -54,6 +57,8 @@ pub(super) struct Builder {
     pool: Pool,
     level: i32,
     frame_bytes: usize,
+    /// Where frames of content that is compressed already are read to.
+    idle: Arc<Idle>,
     next_id: u32,
     open: [Option<OpenFrame>; 2],
     chunks: HashMap<Key, Place>,
@@ -61,9 +66,9 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new(threads: usize, level: i32, frame_bytes: usize) -> Self {
+    pub(super) fn new(threads: usize, level: i32, frame_bytes: usize, idle: Arc<Idle>) -> Self {
         let open = [None, None];
-        Self { pool: Pool::new(threads), level, frame_bytes, next_id: 0, open, chunks: HashMap::new(), ready: Vec::new() }
+        Self { pool: Pool::new(threads), level, frame_bytes, idle, next_id: 0, open, chunks: HashMap::new(), ready: Vec::new() }
     }
 
     /// A chunk that an earlier run has stored.
@@ -85,19 +90,17 @@ impl Builder {
     ) -> Result<Vec<Spot>> {
         let mut spots = Vec::new();
         for piece in 0u64.. {
-            let mut plain = Vec::with_capacity(self.frame_bytes);
-            let limit = u64::try_from(self.frame_bytes).unwrap_or(u64::MAX);
-            (&mut *content).take(limit).read_to_end(&mut plain).map_err(|error| unreadable(digest, &error))?;
-            if plain.is_empty() {
+            let mut frame = self.idle.take(frame::wrapped_bytes(self.frame_bytes));
+            let bytes = frame::wrap(content, small(self.frame_bytes)?, &mut frame).map_err(|error| unreadable(digest, &error))?;
+            if bytes == 0 {
                 break;
             }
-            let bytes = small(plain.len())?;
             let key = piece_key(digest, piece);
             let place = match self.chunks.get(&key) {
                 Some(place) => *place,
                 None => {
                     let id = self.take_id()?;
-                    let promise = self.pool.begin(plain, How::Wrap)?;
+                    let promise = self.pool.begin(frame, How::Wrapped(bytes))?;
                     self.ready.push(FrameJob { id, promise, chunks: vec![(key, 0)] });
                     self.chunks.insert(key, Place::Frame { id, offset: 0 });
                     Place::Frame { id, offset: 0 }

@@ -17,6 +17,7 @@ use super::{
 use crate::codec::length;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::idle::Idle;
 use crate::layout::{MAX_VOLUMES, VolumeKind};
 use crate::recipe::{Plain, Recipe, Record};
 use crate::set::{IndexEntry, SetManifest, VolumeEntry};
@@ -43,6 +44,8 @@ pub(super) struct Line {
     pub(super) journal: Arc<Journal>,
     pub(super) volume: Option<VolumeWriter>,
     pub(super) done: Vec<Done>,
+    /// Buffers of frames that are in the file.
+    pub(super) idle: Arc<Idle>,
     events: VecDeque<Event>,
     frames_in_flight: usize,
     placed: Placed,
@@ -58,6 +61,7 @@ impl Line {
             journal: Arc::new(journal),
             volume: None,
             done,
+            idle: Arc::default(),
             events: VecDeque::new(),
             frames_in_flight: 0,
             placed: Placed::default(),
@@ -168,6 +172,7 @@ impl Line {
             header_of(&self.head, VolumeKind::Data, number, self.options.cap),
             &texts(self.options.cap),
             &self.journal,
+            &self.idle,
         )
     }
 

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::builder::{Builder, Place};
 use super::journal::{Done, Entry, Journal, Mark};
@@ -45,7 +46,7 @@ impl Notes {
                     notes.durable = 0;
                 }
                 Entry::Mark(mark) => notes.marks.last_mut().into_iter().for_each(|(_, marks)| marks.push(mark.clone())),
-                Entry::Synced => notes.durable = notes.marks.last().and_then(|(_, marks)| marks.last()).map_or(0, |mark| mark.end),
+                Entry::Synced { end } => notes.durable = end,
                 Entry::Done(done) => notes.done.push(done),
                 Entry::Handled { number, .. } => drop(notes.handled.insert(number)),
             }
@@ -74,8 +75,9 @@ pub(super) fn open(head: Head, options: Options, on_volume: OnVolume) -> Result<
     let mut notes = Notes::read(entries);
     let open = notes.open_volume();
     let frame_bytes = frame_bytes(&options);
-    let builder = Builder::new(options.threads, options.level, frame_bytes);
+    let (threads, level) = (options.threads, options.level);
     let line = Line::new(head, options, journal, notes.done, on_volume);
+    let builder = Builder::new(threads, level, frame_bytes, Arc::clone(&line.idle));
     let mut set = SetWriter { builder, line, known: HashSet::new() };
     for (number, marks) in &notes.marks {
         set.remember(*number, marks);
@@ -135,7 +137,7 @@ impl SetWriter {
         }
         let Some(last) = marks.last() else { return Ok(()) };
         let header = header_of(&self.line.head, VolumeKind::Data, number, self.line.options.cap);
-        let mut volume = VolumeWriter::at(&path, header, last.end, &self.line.journal)?;
+        let mut volume = VolumeWriter::at(&path, header, last.end, &self.line.journal, &self.line.idle)?;
         marks.iter().try_for_each(|mark| volume.apply(mark))?;
         self.remember(number, &marks);
         self.line.volume = Some(volume);

@@ -76,9 +76,14 @@ impl Stage {
         let segment = |n: u64| (self.folder.join(format!("{name}.{n}")), n * length..descriptor.size.min((n + 1) * length));
         let segments: Vec<_> = (0..descriptor.size.div_ceil(length).max(1)).map(segment).collect();
         let paths: Vec<PathBuf> = segments.iter().map(|(path, _)| path.clone()).collect();
-        let fetches = segments.into_iter().map(|(path, range)| Segment { path, range }.fetch(blob, moved));
-        futures_util::stream::iter(fetches).buffer_unordered(RANGES).try_collect::<()>().await?;
-        check(paths, descriptor.digest, blob.place()).await
+        if let [(path, range)] = segments.as_slice() {
+            let hasher = Segment { path: path.clone(), range: range.clone() }.fetch(blob, moved, Some(descriptor.digest.hasher())).await?;
+            return judge(paths, hasher.map(Hasher::finish), descriptor.digest, &blob.place());
+        }
+        let fetches = segments.into_iter().map(|(path, range)| Segment { path, range }.fetch(blob, moved, None));
+        futures_util::stream::iter(fetches).buffer_unordered(RANGES).try_for_each(|_| async { Ok(()) }).await?;
+        let (hasher, paths) = blocking(descriptor.digest.hasher(), paths).await?;
+        judge(paths, Some(hasher.finish()), descriptor.digest, &blob.place())
     }
 }
 
@@ -99,38 +104,47 @@ struct Segment {
 }
 
 impl Segment {
-    async fn fetch(self, blob: &Blob, moved: &Moved) -> Result<()> {
+    /// Fetches what is not there yet. A hasher takes in all of it, in order, while it is at hand anyway.
+    async fn fetch(self, blob: &Blob, moved: &Moved, mut hasher: Option<Hasher>) -> Result<Option<Hasher>> {
         let failed = |error: std::io::Error| Error::io(self.path.display(), &error);
         let mut file = File::options().create(true).append(true).open(&self.path).map_err(failed)?;
         let there = file.metadata().map_err(failed)?.len();
         let there = if there > self.range.end - self.range.start { file.set_len(0).map(|()| 0).map_err(failed)? } else { there };
         moved(there);
+        if let Some(fresh) = hasher.take_if(|_| there > 0) {
+            hasher = Some(blocking(fresh, vec![self.path.clone()]).await?.0);
+        }
         let start = self.range.start + there;
         if start == self.range.end {
-            return Ok(());
+            return Ok(hasher);
         }
         let mut body: Body = blob.read(start..self.range.end).await?;
         while let Some(part) = body.next().await? {
             // Into the page cache: it is as fast as a copy, and a hop to another thread would cost more.
             file.write_all(&part).map_err(failed)?;
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&part);
+            }
             moved(part.len() as u64);
         }
-        Ok(())
+        Ok(hasher)
     }
 }
 
-/// The files, if what is in them has the digest; otherwise they are removed.
-async fn check(paths: Vec<PathBuf>, digest: Digest, place: String) -> Result<Vec<PathBuf>> {
+/// The files, if their content has the digest that it must have; otherwise they are removed.
+fn judge(paths: Vec<PathBuf>, found: Option<Digest>, digest: Digest, place: &str) -> Result<Vec<PathBuf>> {
+    if found == Some(digest) {
+        return Ok(paths);
+    }
+    remove(&paths)?;
+    Err(Error::damaged(format!("blob {digest} from {place}: the content does not match its digest")))
+}
+
+/// Hashes files on a thread of its own.
+async fn blocking(mut hasher: Hasher, paths: Vec<PathBuf>) -> Result<(Hasher, Vec<PathBuf>)> {
     let work = move || {
-        let mut hasher = digest.hasher();
-        for path in &paths {
-            hash(path, &mut hasher)?;
-        }
-        if hasher.finish() == digest {
-            return Ok(paths);
-        }
-        remove(&paths)?;
-        Err(Error::damaged(format!("blob {digest} from {place}: the content does not match its digest")))
+        paths.iter().try_for_each(|path| hash(path, &mut hasher))?;
+        Ok((hasher, paths))
     };
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::failed(format!("checking a blob: {error}")))?
 }
