@@ -12,6 +12,9 @@ mod support;
 // One line for each area, in alphabetic order.
 mod cli;
 mod conformance;
+mod faults;
 mod layouts;
+mod resume;
+mod sets;
 mod support_works;
 mod workflows;

@@ -17,6 +17,10 @@ use crate::frame;
 use crate::idle::Idle;
 use crate::recipe::{Part, Range};
 
+/// A frame that is not full is closed once blobs of this many bytes wait for it: they count as stored only then, and
+/// would have to be fetched again after an interruption.
+const WAIT_BYTES: u64 = 32 << 20;
+
 /// How a chunk is known again.
 pub(super) type Key = [u8; 32];
 
@@ -50,6 +54,8 @@ struct OpenFrame {
     id: u32,
     plain: Vec<u8>,
     chunks: Vec<(Key, u32)>,
+    /// The bytes of all blobs that have ended and wait for it.
+    waiting_bytes: u64,
 }
 
 /// What turns content into frames.
@@ -130,7 +136,25 @@ impl Builder {
             after(self)?;
         }
         chunker.finish(&mut |class, chunk: &[u8]| self.take_chunk(class, chunk, &mut spots))?;
+        self.end_blob(&spots)?;
         Ok(spots)
+    }
+
+    /// A blob has ended: a frame that too much waits for is closed. What is counted waits for that frame, so a run that
+    /// goes on counts the same.
+    fn end_blob(&mut self, spots: &[Spot]) -> Result<()> {
+        let bytes = spots.iter().fold(0u64, |sum, spot| sum.saturating_add(spot.bytes.into()));
+        for class in [Class::Content, Class::Skeleton] {
+            let Some(open) = self.open_mut(class) else { continue };
+            let waits = |spot: &Spot| matches!(spot.place, Place::Frame { id, .. } if id == open.id);
+            if spots.iter().any(waits) {
+                open.waiting_bytes = open.waiting_bytes.saturating_add(bytes);
+            }
+            if open.waiting_bytes >= WAIT_BYTES {
+                self.submit(class)?;
+            }
+        }
+        Ok(())
     }
 
     fn take_chunk(&mut self, class: Class, chunk: &[u8], spots: &mut Vec<Spot>) -> Result<()> {

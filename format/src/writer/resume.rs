@@ -5,7 +5,7 @@
 //!
 //! *Not here:* what the notes look like (`journal`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use crate::tar;
 #[derive(Default)]
 struct Notes {
     done: Vec<Done>,
-    handled: HashSet<u32>,
+    handled: BTreeSet<u32>,
     /// Marks of each volume, the last of which may be in the making.
     marks: Vec<(u32, Vec<Mark>)>,
     /// Up to where the file of the last volume is durable.
@@ -65,6 +65,11 @@ fn journal_path(head: &Head, options: &Options) -> PathBuf {
     options.scratch.join(format!("{}.journal", stem(head)))
 }
 
+/// Whether an earlier run has left notes of this set.
+pub(super) fn is_begun(head: &Head, options: &Options) -> bool {
+    journal_path(head, options).exists()
+}
+
 /// Opens the set: begun anew, or as far as an earlier run came.
 pub(super) fn open(head: Head, options: Options, on_volume: OnVolume) -> Result<SetWriter> {
     let path = journal_path(&head, &options);
@@ -76,22 +81,26 @@ pub(super) fn open(head: Head, options: Options, on_volume: OnVolume) -> Result<
     let open = notes.open_volume();
     let frame_bytes = frame_bytes(&options);
     let (threads, level) = (options.threads, options.level);
-    let line = Line::new(head, options, journal, notes.done, on_volume);
+    let line = Line::new(head, options, journal, (notes.done, notes.handled), on_volume);
     let builder = Builder::new(threads, level, frame_bytes, Arc::clone(&line.idle));
-    let mut set = SetWriter { builder, line, known: HashSet::new() };
+    let mut set = SetWriter { builder, line, known: HashSet::new(), blob_bytes: 0 };
     for (number, marks) in &notes.marks {
         set.remember(*number, marks);
+    }
+    if !set.line.done.is_empty() {
+        // The run may have ended before it wrote them.
+        set.line.write_sums()?;
     }
     if let Some((number, marks)) = open {
         set.reopen(number, marks, notes.durable)?;
     }
-    let unhandled: Vec<u32> = set.line.done.iter().map(|done| done.number).filter(|number| !notes.handled.contains(number)).collect();
-    unhandled.into_iter().try_for_each(|number| set.line.handle(number))?;
     Ok(set)
 }
 
-/// Removes what a finished set leaves in the scratch folder.
+/// Removes what a finished set leaves in the scratch folder: the notes first, because without them nothing is left to be done.
 pub(super) fn clean(head: &Head, options: &Options) -> Result<()> {
+    let journal = journal_path(head, options);
+    std::fs::remove_file(&journal).map_err(|error| Error::io(&journal, &error))?;
     let names = std::fs::read_dir(&options.scratch).map_err(|error| Error::io(&options.scratch, &error))?;
     let stem = stem(head);
     for entry in names {
@@ -114,7 +123,9 @@ impl SetWriter {
     /// Takes over what is in volume `number`.
     fn remember(&mut self, number: u32, marks: &[Mark]) {
         for mark in marks {
-            self.known.extend(mark.records.iter().map(|(record, _)| record.digest));
+            for (record, _) in &mark.records {
+                self.note(record.digest, record.bytes);
+            }
             for (key, offset) in &mark.chunks {
                 self.builder.remember(*key, Place::Stream { volume: number, offset: *offset });
             }
