@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 use crate::image::ends::Moved;
-use crate::image::{Blob, Body, Descriptor};
+use crate::image::{Blob, Body, Descriptor, Digest};
 
 /// Blobs of up to this size wait in memory.
 const SMALL_BYTES: u64 = 8 << 20;
