@@ -19,6 +19,7 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm -o json ls",
         "ocm inspect /mnt/x nginx:1 --raw",
         "ocm verify --quick a b",
+        "ocm gather /media/a /media/b /srv/archive",
         "ocm sync --on-volume true --release a b",
     ] {
         assert!(parsed(line).is_ok(), "{line}: {}", parsed(line).expect_err("an error"));
@@ -46,6 +47,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("ocm inspect a --raw", "IMAGE"),
         ("ocm ls a b", "unexpected argument"),
         ("ocm verify", "ARCHIVE|FILE"),
+        ("ocm gather /media/a", "<ARCHIVE>"),
         ("ocm ls -q -v", "cannot be used with"),
         ("ocm mirror", "unrecognized subcommand"),
     ] {

@@ -12,5 +12,6 @@ mod support;
 // One line for each area, in alphabetic order.
 mod conformance;
 mod layouts;
+mod removable;
 mod support_works;
 mod workflows;

@@ -129,7 +129,8 @@ impl Copy<'_> {
     /// Whose fault a fault is: the medium's, if it has the same bytes there.
     fn blame(&self, fault: &Fault) -> Result<Error> {
         if matches!(fault.kind, Kind::Io(_)) || !same(self.source, &self.partial, fault.offset, fault.bytes) {
-            let what = format!("{}: at {:#x}: what was written is not what is read back: {}", self.partial.display(), fault.offset, fault.what);
+            let what =
+                format!("{}: at {:#x}: what was written is not what is read back: {}", self.partial.display(), fault.offset, fault.what);
             return Err(Error::failed(what).hint("look after this disk, or gather to another one"));
         }
         Ok(match fault.kind {

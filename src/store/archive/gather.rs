@@ -19,8 +19,8 @@ use super::check::{FileKind, file_kind};
 pub use super::copy::OnBytes;
 use super::copy::{Copy, evict, fault};
 use super::room::Room;
-pub use super::standing::Standing;
 use super::standing::Seen;
+pub use super::standing::Standing;
 use super::{SCRATCH, told};
 use crate::error::{Error, Result};
 
@@ -90,10 +90,13 @@ pub fn files_on(sources: &[PathBuf], archive: &Path) -> Result<Vec<PathBuf>> {
     let here = archive.canonicalize().ok();
     let mut files = Vec::new();
     for source in sources {
-        let there = source.canonicalize().map_err(|error| Error::io(source.display(), &error).hint("name the folder where the medium is"))?;
+        let there =
+            source.canonicalize().map_err(|error| Error::io(source.display(), &error).hint("name the folder where the medium is"))?;
         let folder = if there.is_dir() { Some(there.as_path()) } else { there.parent() };
         if here.is_some() && folder == here.as_deref() {
-            return Err(Error::usage(format!("{}: it is the archive itself", source.display())).hint("name the medium first, the archive last"));
+            return Err(
+                Error::usage(format!("{}: it is the archive itself", source.display())).hint("name the medium first, the archive last")
+            );
         }
         if there.is_dir() { files.extend(volume_files(source)?) } else { files.push(source.clone()) }
     }
