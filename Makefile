@@ -1,6 +1,6 @@
 # What a person types in this project. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check
+.PHONY: help setup demo test check bench
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -18,3 +18,7 @@ test: ## all tests, against real registries
 
 check: ## formatting, lints and documentation, all without a warning
 	@tools/check
+
+bench: ## what ocm takes, beside skopeo, regctl, crane, zstd, sha256sum and cp in the same run (IMAGES=DIR: an OCI layout)
+	@tools/setup
+	@tools/bench

@@ -62,13 +62,17 @@ impl Error {
 
     /// The error that an I/O failure on `object` means.
     pub fn io(object: impl fmt::Display, error: &std::io::Error) -> Self {
-        let failed = Self::failed(format!("{object}: {error}"));
-        match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                failed.hint("free some space and run the same command again: it goes on where it stopped")
-            }
-            std::io::ErrorKind::ReadOnlyFilesystem => failed.hint("name a place that can be written"),
-            _ => failed,
+        Self::failed(format!("{object}: {error}")).hint_for(error.kind())
+    }
+
+    /// Sets the way out of an I/O failure of this kind, where there is one.
+    #[must_use]
+    pub fn hint_for(self, kind: std::io::ErrorKind) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match kind {
+            StorageFull | QuotaExceeded => self.hint("free some space and run the same command again: it goes on where it stopped"),
+            ReadOnlyFilesystem => self.hint("name a place that can be written"),
+            _ => self,
         }
     }
 

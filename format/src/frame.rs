@@ -6,11 +6,11 @@
 //! *Not here:* the header before each frame (`layout`), and whose bytes a frame holds (`recipe`).
 
 use std::cell::RefCell;
+use std::io::{self, Read};
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{self, CParameter, DParameter, ResetDirective};
 
-use crate::codec::length;
 use crate::error::{Error, Kind, Result};
 
 /// The highest zstd level that is taken.
@@ -18,6 +18,10 @@ pub const MAX_LEVEL: i32 = 19;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const MAX_BLOCK: usize = 128 << 10;
 const WINDOW_LOG: u32 = 23;
+/// What stands before each raw block.
+const BLOCK_HEADER: usize = 3;
+/// What stands before the blocks of a frame that wraps.
+const WRAP_HEADER: usize = 9;
 
 /// The most bytes that a frame of `plain` bytes can take.
 #[must_use]
@@ -51,26 +55,68 @@ fn compressor(level: i32) -> std::io::Result<Compressor<'static>> {
     Ok(compressor)
 }
 
-/// Wraps `plain` into one frame as it is: a run of raw blocks.
-pub fn wrap(plain: &[u8]) -> Result<Vec<u8>> {
-    let size = u32::try_from(length(plain)).map_err(|_| Error::limit("frame: more than 4 GiB"))?;
-    let blocks = plain.len().div_ceil(MAX_BLOCK).max(1);
-    let mut out = Vec::with_capacity(plain.len().saturating_add(blocks.saturating_mul(3)).saturating_add(9));
-    out.extend(MAGIC);
-    out.push(0xA0); // single segment, content size in four bytes, no checksum, no dictionary
-    out.extend(size.to_le_bytes());
-    let mut chunks = plain.chunks(MAX_BLOCK).peekable();
-    if plain.is_empty() {
-        out.extend([1, 0, 0]);
+/// The bytes of a frame that wraps `plain` bytes.
+#[must_use]
+pub fn wrapped_bytes(plain: usize) -> usize {
+    plain.saturating_add(plain.div_ceil(MAX_BLOCK).max(1).saturating_mul(BLOCK_HEADER)).saturating_add(WRAP_HEADER)
+}
+
+/// Reads up to `limit` bytes and wraps them into one frame as they come: a run of raw blocks, read to where they stand. The
+/// frame takes the place of what `out` holds. Says how many bytes there were.
+pub fn wrap(content: &mut dyn Read, limit: u32, out: &mut Vec<u8>) -> io::Result<u32> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    out.resize(wrapped_bytes(most), 0);
+    let (header, mut room) = out.split_at_mut_checked(WRAP_HEADER).unwrap_or_default();
+    let (mut plain, mut blocks) = (0usize, Vec::new());
+    loop {
+        let Some((head, rest)) = room.split_at_mut_checked(BLOCK_HEADER) else { break };
+        let block = MAX_BLOCK.min(most.saturating_sub(plain)).min(rest.len());
+        let (block, rest) = rest.split_at_mut_checked(block).unwrap_or_default();
+        let count = read_full(content, block)?;
+        if count == 0 && plain > 0 {
+            break;
+        }
+        blocks.push((head, count));
+        plain = plain.saturating_add(count);
+        room = rest;
+        if count < MAX_BLOCK {
+            break;
+        }
     }
-    while let Some(chunk) = chunks.next() {
-        let last = u32::from(chunks.peek().is_none());
-        let header = (u32::try_from(chunk.len()).unwrap_or_default() << 3) | last;
-        let [a, b, c, _] = header.to_le_bytes();
-        out.extend([a, b, c]);
-        out.extend_from_slice(chunk);
+    if let Some((last, blocks)) = blocks.split_last_mut() {
+        blocks.iter_mut().for_each(|(head, count)| head.copy_from_slice(&block_header(*count, false)));
+        last.0.copy_from_slice(&block_header(last.1, true));
     }
-    Ok(out)
+    let size = u32::try_from(plain).map_err(io::Error::other)?;
+    let [a, b, c, d] = size.to_le_bytes();
+    let [m, n, o, p] = MAGIC;
+    // Single segment, content size in four bytes, no checksum, no dictionary.
+    header.copy_from_slice(&[m, n, o, p, 0xA0, a, b, c, d]);
+    out.truncate(wrapped_bytes(plain));
+    Ok(size)
+}
+
+/// The header of a raw block.
+fn block_header(bytes: usize, last: bool) -> [u8; BLOCK_HEADER] {
+    let [a, b, c, _] = ((u32::try_from(bytes).unwrap_or_default() << 3) | u32::from(last)).to_le_bytes();
+    [a, b, c]
+}
+
+/// Fills `buffer` as far as there is content.
+fn read_full(content: &mut dyn Read, mut buffer: &mut [u8]) -> io::Result<usize> {
+    let mut full = 0usize;
+    while !buffer.is_empty() {
+        match content.read(buffer) {
+            Ok(0) => break,
+            Ok(count) => {
+                full = full.saturating_add(count);
+                buffer = buffer.get_mut(count..).unwrap_or_default();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(full)
 }
 
 /// The content of `stored`, which must be one whole frame of exactly `plain_bytes`; `prefix` is what it was
@@ -125,12 +171,16 @@ fn decompress_after(plain: &mut Vec<u8>, stored: &[u8], prefix: &[u8]) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::length;
 
     #[test]
     fn compressed_and_wrapped_content_comes_back() {
         for size in [1usize, 100, MAX_BLOCK, MAX_BLOCK + 1, 3 * MAX_BLOCK, 1 << 20] {
             let plain: Vec<u8> = (0..size).map(|n| (n * n / 7) as u8).collect();
-            for stored in [compress(&plain, 3).expect("compressed"), wrap(&plain).expect("wrapped")] {
+            let mut wrapped = vec![9; 7];
+            let count = wrap(&mut &plain[..], u32::MAX >> 8, &mut wrapped).expect("wrapped");
+            assert_eq!((count as usize, wrapped.len()), (size, wrapped_bytes(size)));
+            for stored in [compress(&plain, 3).expect("compressed"), wrapped] {
                 assert!(length(&stored) <= bound(size as u64));
                 assert_eq!(decompress(&stored, size, None).expect("plain"), plain);
                 assert!(decompress(&stored, size + 1, None).is_err());

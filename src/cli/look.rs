@@ -12,8 +12,8 @@ pub(super) struct Look {
     /// Print results for people, or one JSON document
     #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text", env = "OCM_OUTPUT")]
     pub(super) output: Output,
-    /// Say nothing but results and errors
-    #[arg(short, long, global = true, env = "OCM_QUIET", value_parser = FalseyValueParser::new(), conflicts_with = "verbose")]
+    /// Say nothing but results and errors, whatever --verbose says
+    #[arg(short, long, global = true, env = "OCM_QUIET", value_parser = FalseyValueParser::new())]
     pub(super) quiet: bool,
     /// Say more: each retry, for one
     #[arg(short, long, global = true, env = "OCM_VERBOSE", value_parser = FalseyValueParser::new())]

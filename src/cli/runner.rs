@@ -39,14 +39,15 @@ struct Document<'a, T> {
 
 impl Runner {
     /// Runs `work` with its settings, with progress on stderr, to its end or to Ctrl-C; `after` says what the next run
-    /// does then.
+    /// does then. Without `bars`, progress is plain lines on a terminal too.
     pub(super) fn carry_out<T, F: Future<Output = Result<T>>>(
         &self,
         (means, wire): (&Means, &Wire),
+        bars: bool,
         after: &str,
         work: impl FnOnce(Settings) -> F,
     ) -> Result<T> {
-        let progress = Progress::start(self.console, self.look);
+        let progress = Progress::start(Console { terminal: self.console.terminal && bars, ..self.console }, self.look);
         let settings = settings(self.environment.clone(), means, wire, progress.monitor())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::io("starting threads", &error))?;

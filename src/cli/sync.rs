@@ -20,7 +20,7 @@ use crate::workflow::sync::{ArchiveOptions, Request, sync};
 #[derive(Debug, Args)]
 #[command(override_usage = "ocm sync [OPTIONS] <FROM>... <TO>", after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Where from, one or more, and last where to: docker://HOST[/REPO[:TAG|@DIGEST]], an archive directory, oci:PATH[:REF]
+    /// Where from, and last where to: docker://HOST[/REPO[:TAG|@DIGEST]], an archive directory, oci:PATH[:REF]
     #[arg(required = true, value_name = "FROM… TO")]
     places: Vec<Location>,
     /// Only say what would be done
@@ -56,7 +56,7 @@ struct ArchiveArguments {
     #[arg(long, value_name = "SIZE", default_value = "500GiB", env = "OCM_VOLUME_SIZE", value_parser = volume_cap)]
     volume_size: u64,
     /// Build on this set: an archive, its catalogue, or the newest one before a date YYYY-MM-DD
-    #[arg(long, value_name = "PLACE", env = "OCM_SINCE", conflicts_with = "full")]
+    #[arg(long, value_name = "PLACE", env = "OCM_SINCE")]
     since: Option<String>,
     /// Write a set that needs no other one
     #[arg(long, env = "OCM_FULL", value_parser = FalseyValueParser::new())]
@@ -70,11 +70,15 @@ struct ArchiveArguments {
     /// Compress at this zstd level, 1 to 19
     #[arg(long, value_name = "N", default_value = "6", env = "OCM_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19))]
     level: i32,
-    /// Run this for each finished volume; OCM_VOLUME, OCM_VOLUME_NUMBER and OCM_VOLUME_SHA256 tell it which
+    /// Run this for each finished volume; $OCM_VOLUME is its path
+    ///
+    /// It has the terminal, so it may ask for the next disc. $OCM_VOLUME_KIND is volume or catalogue; of volumes,
+    /// $OCM_VOLUME_NUMBER, $OCM_VOLUME_BYTES and $OCM_VOLUME_SHA256 tell more. A command that fails stops the run at that
+    /// volume, and the next run goes on there.
     #[arg(long, value_name = "CMD", env = "OCM_ON_VOLUME")]
     on_volume: Option<String>,
     /// Delete a volume's file once that command succeeded
-    #[arg(long, env = "OCM_RELEASE", requires = "on_volume", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "OCM_RELEASE", value_parser = FalseyValueParser::new())]
     release: bool,
 }
 
@@ -88,13 +92,15 @@ const AFTER: &str = "run the same command again: it goes on where it stopped";
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let (means, wire) = (self.means.clone(), self.wire.clone());
+        // A command that has the terminal must not find bars on it.
+        let bars = self.archive.on_volume.is_none();
         let request = self.request()?;
         let to = request.to.clone();
         let work = async |settings| {
             let outcome = sync(request, &settings).await?;
             Ok((outcome, settings))
         };
-        let (outcome, settings) = runner.carry_out((&means, &wire), AFTER, work)?;
+        let (outcome, settings) = runner.carry_out((&means, &wire), bars, AFTER, work)?;
         let class = show::sync::class(&outcome);
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, &to, settings.now))
     }
@@ -102,6 +108,7 @@ impl Arguments {
     fn request(self) -> Result<Request> {
         let (archive, mut from) = (self.archive, self.places);
         let to = from.pop().filter(|_| !from.is_empty());
+        archive.check()?;
         let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to");
         Ok(Request {
             from,
@@ -123,6 +130,19 @@ impl Arguments {
             },
             dry_run: self.dry_run,
         })
+    }
+}
+
+impl ArchiveArguments {
+    /// What clap cannot tell: an option that a variable sets to no is not set.
+    fn check(&self) -> Result<()> {
+        if self.release && self.on_volume.is_none() {
+            return Err(Error::usage("--release lets go of volumes that no command took").hint("add --on-volume CMD"));
+        }
+        if self.full && self.since.is_some() {
+            return Err(Error::usage("--full builds on nothing, and --since names what to build on").hint("leave one of them out"));
+        }
+        Ok(())
     }
 }
 

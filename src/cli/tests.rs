@@ -19,7 +19,6 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm -o json ls",
         "ocm inspect /mnt/x nginx:1 --raw",
         "ocm verify --quick a b",
-        "ocm gather /media/a /media/b /srv/archive",
         "ocm sync --on-volume true --release a b",
     ] {
         assert!(parsed(line).is_ok(), "{line}: {}", parsed(line).expect_err("an error"));
@@ -42,13 +41,9 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("ocm sync a b --level 20", "1..=19"),
         ("ocm sync a b --jobs 0", "from 1 to 1000"),
         ("ocm sync a b --platform linux", "os/arch"),
-        ("ocm sync a b --release", "--on-volume"),
-        ("ocm sync a b --full --since 2026-01-01", "cannot be used with"),
         ("ocm inspect a --raw", "IMAGE"),
         ("ocm ls a b", "unexpected argument"),
         ("ocm verify", "ARCHIVE|FILE"),
-        ("ocm gather /media/a", "<ARCHIVE>"),
-        ("ocm ls -q -v", "cannot be used with"),
         ("ocm mirror", "unrecognized subcommand"),
     ] {
         let error = parsed(line).expect_err(line);
@@ -81,4 +76,48 @@ fn each_verb_has_an_example_and_each_option_one_line_of_help() {
             assert!(!line.is_empty() && line.len() <= 110 && !line.ends_with('.'), "{name} {}: {line:?}", arg.get_id());
         }
     }
+}
+
+/// Every key of `value`, at any depth, but for what stands below maps whose keys are data.
+fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                found.insert(key.clone());
+                keys(value, found);
+            }
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_a_document_is_explained() {
+    use super::show::{inspect, list, sync, verify};
+    let failed = failure::tests::failed("a.io/b:1", crate::error::Error::failed("x").hint("y"));
+    let items = vec![sync::tests::done("a.io/a:1", Some(1)), failed];
+    let synced = crate::workflow::sync::Outcome {
+        set: Some(sync::tests::set(1)),
+        receipt: Some("r".into()),
+        newer: vec!["n".into()],
+        ..sync::tests::outcome(items)
+    };
+    let listed = list::tests::listing(vec![list::tests::set(2)], vec![list::tests::image("a", None)]);
+    let verified = verify::tests::of(verify::tests::damaged());
+    let documents = [
+        runner::document("ocm.sync.v1", Class::Partial, &synced),
+        runner::document("ocm.ls.v1", Class::Done, &listed),
+        runner::document("ocm.inspect.image.v1", Class::Done, &inspect::tests::view()),
+        runner::document("ocm.verify.v1", Class::Damaged, &verified),
+    ];
+    let explained = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/json.md")).expect("json.md");
+    let mut found = std::collections::BTreeSet::new();
+    for document in documents {
+        let value: serde_json::Value = serde_json::from_str(&document.expect("a document")).expect("json");
+        assert!(explained.contains(&format!("## {}\n", value["schema"].as_str().expect("a schema"))), "{}", value["schema"]);
+        keys(&value, &mut found);
+    }
+    let silent: Vec<_> = found.into_iter().filter(|key| !explained.contains(&format!("`{key}`"))).collect();
+    assert!(silent.is_empty(), "docs/reference/json.md says nothing of {silent:?}");
 }

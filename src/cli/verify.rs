@@ -37,7 +37,7 @@ impl Arguments {
             let request = Request { paths: self.paths, quick: self.quick, complete: self.complete, threads: settings.threads };
             verify(request, &settings).await
         };
-        let verdict = runner.carry_out((&self.means, &Wire::default()), "run the same command again; it begins anew", work)?;
+        let verdict = runner.carry_out((&self.means, &Wire::default()), true, "run the same command again; it begins anew", work)?;
         let class = class(&verdict);
         runner.show("ocm.verify.v1", class, &verdict, || show::verify::text(&verdict))
     }

@@ -10,8 +10,12 @@
 mod support;
 
 // One line for each area, in alphabetic order.
+mod cli;
 mod conformance;
+mod faults;
 mod layouts;
 mod removable;
+mod resume;
+mod sets;
 mod support_works;
 mod workflows;

@@ -6,20 +6,19 @@
 //! *Not here:* which frames a blob is made of (`form`).
 
 use std::ops::{Deref, Range};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use crate::cache::{Cache, Weight, lock};
+use crate::cache::{Cache, Weight};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::frame;
+use crate::idle::Idle;
 use crate::index::FrameRow;
 use crate::layout::{MAX_FRAME_BYTES, MAX_VERBATIM_BYTES};
 use crate::volume::Volume;
 
 /// What an entry of the cache costs beside its bytes.
 const ENTRY_OVERHEAD_BYTES: u64 = 256;
-/// The most bytes of buffers that wait to be used again.
-const MAX_IDLE_BYTES: usize = 8 << 20;
 
 /// Verified bytes, held as long as the caller needs them.
 #[derive(Clone)]
@@ -78,33 +77,6 @@ impl Weight for Content {
 impl Drop for Content {
     fn drop(&mut self) {
         self.idle.give(std::mem::take(&mut self.bytes));
-    }
-}
-
-/// Buffers that wait to be used again: allocating a megabyte each time costs as much as filling it.
-#[derive(Default)]
-struct Idle(Mutex<Vec<Vec<u8>>>);
-
-impl Idle {
-    /// A buffer with room for `bytes`, and not much more.
-    fn take(&self, bytes: usize) -> Vec<u8> {
-        let mut buffers = lock(&self.0);
-        let fits = |buffer: &Vec<u8>| buffer.capacity() >= bytes && buffer.capacity() / 2 <= bytes;
-        match buffers.iter().position(fits) {
-            Some(at) => buffers.swap_remove(at),
-            None => Vec::new(),
-        }
-    }
-
-    fn give(&self, buffer: Vec<u8>) {
-        let mut buffers = lock(&self.0);
-        let idle = buffers.iter().fold(buffer.capacity(), |sum, buffer| sum.saturating_add(buffer.capacity()));
-        if idle <= MAX_IDLE_BYTES {
-            buffers.push(buffer);
-        } else if let Some(first) = buffers.first_mut() {
-            // The sizes of an archive differ from the last one's: let the old buffers make room.
-            *first = buffer;
-        }
     }
 }
 
@@ -168,20 +140,4 @@ fn fill(volume: &Volume, row: &FrameRow, stored: &mut [u8], plain: &mut Vec<u8>,
         return Err(Error::damaged("frame: its SHA-256 is not that of the index"));
     }
     frame::decompress_into(plain, stored, plain_bytes.map_err(too_large)?, prefix)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buffers_are_used_again_and_few_are_kept() {
-        let idle = Idle::default();
-        idle.give(Vec::with_capacity(1000));
-        assert!(idle.take(2000).capacity() == 0 && idle.take(400).capacity() == 0);
-        assert!(idle.take(900).capacity() >= 1000);
-        (0..100).for_each(|_| idle.give(Vec::with_capacity(1 << 20)));
-        let kept: usize = lock(&idle.0).iter().map(Vec::capacity).sum();
-        assert!(kept <= MAX_IDLE_BYTES, "{kept}");
-    }
 }

@@ -7,12 +7,19 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::sync::Arc;
 
 use super::pool::{How, Pool, Promise};
 use crate::chunk::{Chunker, Class, Shape};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
+use crate::frame;
+use crate::idle::Idle;
 use crate::recipe::{Part, Range};
+
+/// A frame that is not full is closed once blobs of this many bytes wait for it: they count as stored only then, and
+/// would have to be fetched again after an interruption.
+const WAIT_BYTES: u64 = 32 << 20;
 
 /// How a chunk is known again.
 pub(super) type Key = [u8; 32];
@@ -47,6 +54,8 @@ struct OpenFrame {
     id: u32,
     plain: Vec<u8>,
     chunks: Vec<(Key, u32)>,
+    /// The bytes of all blobs that have ended and wait for it.
+    waiting_bytes: u64,
 }
 
 /// What turns content into frames.
@@ -54,6 +63,8 @@ pub(super) struct Builder {
     pool: Pool,
     level: i32,
     frame_bytes: usize,
+    /// Where frames of content that is compressed already are read to.
+    idle: Arc<Idle>,
     next_id: u32,
     open: [Option<OpenFrame>; 2],
     chunks: HashMap<Key, Place>,
@@ -61,9 +72,9 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new(threads: usize, level: i32, frame_bytes: usize) -> Self {
+    pub(super) fn new(threads: usize, level: i32, frame_bytes: usize, idle: Arc<Idle>) -> Self {
         let open = [None, None];
-        Self { pool: Pool::new(threads), level, frame_bytes, next_id: 0, open, chunks: HashMap::new(), ready: Vec::new() }
+        Self { pool: Pool::new(threads), level, frame_bytes, idle, next_id: 0, open, chunks: HashMap::new(), ready: Vec::new() }
     }
 
     /// A chunk that an earlier run has stored.
@@ -85,19 +96,17 @@ impl Builder {
     ) -> Result<Vec<Spot>> {
         let mut spots = Vec::new();
         for piece in 0u64.. {
-            let mut plain = Vec::with_capacity(self.frame_bytes);
-            let limit = u64::try_from(self.frame_bytes).unwrap_or(u64::MAX);
-            (&mut *content).take(limit).read_to_end(&mut plain).map_err(|error| unreadable(digest, &error))?;
-            if plain.is_empty() {
+            let mut frame = self.idle.take(frame::wrapped_bytes(self.frame_bytes));
+            let bytes = frame::wrap(content, small(self.frame_bytes)?, &mut frame).map_err(|error| unreadable(digest, &error))?;
+            if bytes == 0 {
                 break;
             }
-            let bytes = small(plain.len())?;
             let key = piece_key(digest, piece);
             let place = match self.chunks.get(&key) {
                 Some(place) => *place,
                 None => {
                     let id = self.take_id()?;
-                    let promise = self.pool.begin(plain, How::Wrap)?;
+                    let promise = self.pool.begin(frame, How::Wrapped(bytes))?;
                     self.ready.push(FrameJob { id, promise, chunks: vec![(key, 0)] });
                     self.chunks.insert(key, Place::Frame { id, offset: 0 });
                     Place::Frame { id, offset: 0 }
@@ -127,7 +136,25 @@ impl Builder {
             after(self)?;
         }
         chunker.finish(&mut |class, chunk: &[u8]| self.take_chunk(class, chunk, &mut spots))?;
+        self.end_blob(&spots)?;
         Ok(spots)
+    }
+
+    /// A blob has ended: a frame that too much waits for is closed. What is counted waits for that frame, so a run that
+    /// goes on counts the same.
+    fn end_blob(&mut self, spots: &[Spot]) -> Result<()> {
+        let bytes = spots.iter().fold(0u64, |sum, spot| sum.saturating_add(spot.bytes.into()));
+        for class in [Class::Content, Class::Skeleton] {
+            let Some(open) = self.open_mut(class) else { continue };
+            let waits = |spot: &Spot| matches!(spot.place, Place::Frame { id, .. } if id == open.id);
+            if spots.iter().any(waits) {
+                open.waiting_bytes = open.waiting_bytes.saturating_add(bytes);
+            }
+            if open.waiting_bytes >= WAIT_BYTES {
+                self.submit(class)?;
+            }
+        }
+        Ok(())
     }
 
     fn take_chunk(&mut self, class: Class, chunk: &[u8], spots: &mut Vec<Spot>) -> Result<()> {

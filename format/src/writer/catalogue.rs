@@ -91,6 +91,7 @@ fn write_into(set: &Line, closing: &Closing, manifest: &SetManifest, folder: &Pa
             header_of(&set.head, VolumeKind::Catalogue, number, set.options.cap),
             &texts(set.options.cap),
             &journal,
+            &set.idle,
         )
     };
     let mut volume = begin(1)?;

@@ -35,8 +35,11 @@ pub(super) enum Entry {
     },
     /// The file is whole up to `mark.end`.
     Mark(Mark),
-    /// What was noted so far is durable.
-    Synced,
+    /// The file of the last volume is durable up to here.
+    Synced {
+        /// Its size then.
+        end: u64,
+    },
     /// A volume is finished.
     Done(Done),
     /// What is to be done with each finished volume was done with this one.
@@ -152,7 +155,7 @@ fn take(cursor: &mut Cursor<'_>) -> Result<Entry> {
         0 => Ok(Entry::Begin { set: Id(body.array()?) }),
         1 => Ok(Entry::Volume { number: body.u32()? }),
         2 => take_mark(&mut body).map(Entry::Mark),
-        3 => Ok(Entry::Synced),
+        3 => Ok(Entry::Synced { end: body.u64()? }),
         4 => Ok(Entry::Done(Done { number: body.u32()?, bytes: body.u64()?, root: body.digest()?, sum: body.digest()? })),
         5 => Ok(Entry::Handled { number: body.u32()?, released: body.u8()? != 0 }),
         _ => Err(body.wrong("its kind is unknown")),
@@ -173,7 +176,10 @@ fn encode(entry: &Entry, out: &mut Vec<u8>) {
             out.push(2);
             put_mark(out, mark);
         }
-        Entry::Synced => out.push(3),
+        Entry::Synced { end } => {
+            out.push(3);
+            out.extend(end.to_le_bytes());
+        }
         Entry::Done(done) => {
             out.push(4);
             out.extend(done.number.to_le_bytes());
@@ -276,7 +282,14 @@ mod tests {
         };
         let done = Done { number: 1, bytes: 10, root: digest, sum: digest };
         let handled = Entry::Handled { number: 1, released: true };
-        vec![Entry::Begin { set: Id([1; 16]) }, Entry::Volume { number: 1 }, Entry::Mark(mark), Entry::Synced, Entry::Done(done), handled]
+        vec![
+            Entry::Begin { set: Id([1; 16]) },
+            Entry::Volume { number: 1 },
+            Entry::Mark(mark),
+            Entry::Synced { end: 9000 },
+            Entry::Done(done),
+            handled,
+        ]
     }
 
     #[test]

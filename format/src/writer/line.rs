@@ -16,7 +16,8 @@ use super::{
 };
 use crate::codec::length;
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::idle::Idle;
 use crate::layout::{MAX_VOLUMES, VolumeKind};
 use crate::recipe::{Plain, Recipe, Record};
 use crate::set::{IndexEntry, SetManifest, VolumeEntry};
@@ -43,6 +44,9 @@ pub(super) struct Line {
     pub(super) journal: Arc<Journal>,
     pub(super) volume: Option<VolumeWriter>,
     pub(super) done: Vec<Done>,
+    /// Buffers of frames that are in the file.
+    pub(super) idle: Arc<Idle>,
+    handled: BTreeSet<u32>,
     events: VecDeque<Event>,
     frames_in_flight: usize,
     placed: Placed,
@@ -51,13 +55,22 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(head: Head, options: Options, journal: Journal, done: Vec<Done>, on_volume: OnVolume) -> Self {
+    /// A line of the volumes `done`, of which those `handled` were handed over.
+    pub(super) fn new(
+        head: Head,
+        options: Options,
+        journal: Journal,
+        (done, handled): (Vec<Done>, BTreeSet<u32>),
+        on_volume: OnVolume,
+    ) -> Self {
         Self {
             head,
             options,
             journal: Arc::new(journal),
             volume: None,
             done,
+            idle: Arc::default(),
+            handled,
             events: VecDeque::new(),
             frames_in_flight: 0,
             placed: Placed::default(),
@@ -168,6 +181,7 @@ impl Line {
             header_of(&self.head, VolumeKind::Data, number, self.options.cap),
             &texts(self.options.cap),
             &self.journal,
+            &self.idle,
         )
     }
 
@@ -175,31 +189,49 @@ impl Line {
         if let Some(volume) = self.volume.take() {
             let done = volume.close(None)?;
             self.take_done(done)?;
+            self.hand_over()?;
         }
         Ok(())
     }
 
+    /// Takes note of a finished volume.
     pub(super) fn take_done(&mut self, done: Done) -> Result<()> {
         let path = self.options.folder.join(volume_name(&self.head, 'v', done.number));
         catalogue::keep_parts(&self.options.scratch, &self.head, &path, done.number)?;
         self.journal.append(&Entry::Done(done.clone()))?;
         self.journal.sync()?;
         self.done.push(done);
-        self.write_sums()?;
-        let number = u32::try_from(self.done.len()).unwrap_or(u32::MAX);
-        self.handle(number)
+        self.write_sums()
     }
 
-    /// Hands a finished volume to whoever carries it away, and notes that.
-    pub(super) fn handle(&mut self, number: u32) -> Result<()> {
+    /// Hands finished volumes to whoever carries them away, each once.
+    pub(super) fn hand_over(&mut self) -> Result<()> {
+        let all: Vec<Done> = self.done.iter().filter(|done| !self.handled.contains(&done.number)).cloned().collect();
+        all.iter().try_for_each(|done| self.hand_over_one(done))
+    }
+
+    fn hand_over_one(&mut self, done: &Done) -> Result<()> {
+        let number = done.number;
         let path = self.options.folder.join(volume_name(&self.head, 'v', number));
-        let Some(done) = self.done.iter().find(|done| done.number == number) else { return Ok(()) };
+        if !path.exists() {
+            let why = "it was finished by an interrupted run, and its file is gone before it was handed over";
+            return Err(Error::new(Kind::Missing, why).in_volume(number).in_file(&path));
+        }
         let fate = (self.on_volume)(&Volume { path: &path, done })?;
         self.journal.append(&Entry::Handled { number, released: fate == Fate::Released })?;
-        self.journal.sync()
+        self.journal.sync()?;
+        self.handled.insert(number);
+        // Only now: a file that is gone before that is noted would be missed by the next run.
+        if fate == Fate::Kept {
+            return Ok(());
+        }
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&path, &error)),
+            _ => Ok(()),
+        }
     }
 
-    fn write_sums(&self) -> Result<()> {
+    pub(super) fn write_sums(&self) -> Result<()> {
         let line = |done: &Done| format!("{}  {}\n", done.sum.hex(), volume_name(&self.head, 'v', done.number));
         let text: String = self.done.iter().map(line).collect();
         write_durably(&self.options.folder.join(format!("{}.sha256", stem(&self.head))), text.as_bytes())
@@ -238,7 +270,8 @@ impl Line {
         }
     }
 
-    /// Writes the last volume; says what the set manifest is.
+    /// Writes the last volume; says what the set manifest is. It is handed over once the catalogue is there: until then it
+    /// alone says that the set is finished.
     pub(super) fn end_set(&mut self, closing: &Closing) -> Result<SetManifest> {
         if let Some(volume) = &mut self.volume {
             volume.close_group()?;

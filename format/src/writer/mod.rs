@@ -109,11 +109,11 @@ pub struct Volume<'a> {
 pub enum Fate {
     /// It stays.
     Kept,
-    /// It was let go; it is elsewhere now.
+    /// It is let go: it is elsewhere now.
     Released,
 }
 
-/// Called for each finished volume, once; an error stops the run at that volume.
+/// Called for each finished volume, once, before its file is let go; an error stops the run at that volume.
 pub type OnVolume = Box<dyn FnMut(&Volume<'_>) -> Result<Fate> + Send>;
 
 /// What the end of a set says.
@@ -155,6 +155,7 @@ pub struct SetWriter {
     builder: Builder,
     line: Line,
     known: HashSet<Digest>,
+    blob_bytes: u64,
 }
 
 impl SetWriter {
@@ -167,7 +168,9 @@ impl SetWriter {
             return Err(Error::new(Kind::Limit, format!("zstd level {} is not between 1 and {}", options.level, crate::frame::MAX_LEVEL)));
         }
         std::fs::create_dir_all(&options.scratch).map_err(|error| Error::io(&options.scratch, &error))?;
-        resume::open(head, options, on_volume)
+        let mut set = resume::open(head, options, on_volume)?;
+        set.line.hand_over()?;
+        Ok(set)
     }
 
     /// Whether the blob is stored already, or on its way.
@@ -176,14 +179,29 @@ impl SetWriter {
         self.known.contains(digest)
     }
 
+    /// The sum of the sizes of all blobs stored, those of an interrupted run too.
+    #[must_use]
+    pub fn blob_bytes(&self) -> u64 {
+        self.blob_bytes
+    }
+
     /// Stores a blob. `content` is all of it; its record is written once all of its frames are.
     pub fn add(&mut self, blob: NewBlob, content: &mut dyn Read) -> Result<()> {
-        if !self.known.insert(blob.digest) {
+        if !self.note(blob.digest, blob.bytes) {
             return Ok(());
         }
         let small = blob.bytes <= MAX_VERBATIM_BYTES.min(self.line.options.cap >> 3) && matches!(blob.digest, Digest::Sha256(_));
         let event = if blob.form == Form::Document && small { verbatim(blob, content)? } else { self.store(blob, content)? };
         self.line.put(event)
+    }
+
+    /// Takes note of a blob; whether it is new.
+    fn note(&mut self, digest: Digest, bytes: u64) -> bool {
+        let is_new = self.known.insert(digest);
+        if is_new {
+            self.blob_bytes = self.blob_bytes.saturating_add(bytes);
+        }
+        is_new
     }
 
     fn store(&mut self, blob: NewBlob, content: &mut dyn Read) -> Result<Event> {
@@ -206,13 +224,31 @@ impl SetWriter {
         let mut line = self.line;
         line.settle(0)?;
         let manifest = line.end_set(&closing)?;
-        let root = Digest::of(&manifest.to_bytes()?);
-        let catalogue = catalogue::write(&line, &closing, &manifest)?;
-        let name = |done: &Done| line.options.folder.join(volume_name(&line.head, 'v', done.number));
-        let volumes = line.done.iter().map(|done| (name(done), done.clone())).collect();
-        resume::clean(&line.head, &line.options)?;
-        Ok(Finished { root, manifest, volumes, catalogue })
+        finish(line, &closing, manifest)
     }
+}
+
+/// Does what an interrupted run has left to be done for a set after its last volume had its name: the catalogue, and
+/// handing over what was not. `closing` is that of the set. `None` where nothing is left.
+pub fn complete(manifest: SetManifest, closing: &Closing, options: Options, on_volume: OnVolume) -> Result<Option<Finished>> {
+    let (lineage, parent) = (manifest.lineage.clone(), manifest.parent.clone());
+    let head = Head { set: manifest.set, lineage, generation: manifest.generation, time: manifest.time, parent };
+    if !resume::is_begun(&head, &options) {
+        return Ok(None);
+    }
+    let line = resume::open(head, options, on_volume)?.line;
+    if line.done.len() == manifest.volumes.len() { finish(line, closing, manifest).map(Some) } else { Ok(None) }
+}
+
+/// What comes after the last volume has its name.
+fn finish(mut line: Line, closing: &Closing, manifest: SetManifest) -> Result<Finished> {
+    let root = Digest::of(&manifest.to_bytes()?);
+    let catalogue = catalogue::write(&line, closing, &manifest)?;
+    line.hand_over()?;
+    let name = |done: &Done| line.options.folder.join(volume_name(&line.head, 'v', done.number));
+    let volumes = line.done.iter().map(|done| (name(done), done.clone())).collect();
+    resume::clean(&line.head, &line.options)?;
+    Ok(Finished { root, manifest, volumes, catalogue })
 }
 
 fn verbatim(blob: NewBlob, content: &mut dyn Read) -> Result<Event> {

@@ -1,7 +1,8 @@
 //! [`Output`]: the thread that writes a volume's file, hashes it, and notes in the journal how far it is.
 //!
 //! **Invariants.** Bytes reach the file in the order given, and a mark reaches the journal after the bytes that it
-//! speaks of. At least every 128 MiB, data and journal are made durable.
+//! speaks of. Every 64 MiB, data and journal are made durable while writing goes on; no more than three times that
+//! is ever not durable.
 //!
 //! *Not here:* what the bytes are (`volume`), what a mark says (`journal`).
 
@@ -16,10 +17,13 @@ use super::journal::{Entry, Journal};
 use crate::codec::length;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
+use crate::idle::Idle;
 
-const SYNC_BYTES: u64 = 128 << 20;
+const SYNC_BYTES: u64 = 64 << 20;
 /// Packs that may wait to be written: it bounds memory.
 const QUEUE: usize = 2;
+/// Buffers from this size on are used again.
+const MIN_IDLE_BYTES: usize = 64 << 10;
 
 enum Command {
     Write(Vec<Vec<u8>>),
@@ -35,13 +39,14 @@ pub(super) struct Output {
 
 impl Output {
     /// Writes to `path`, of which the first `keep_bytes` are there already.
-    pub(super) fn open(path: &Path, keep_bytes: u64, journal: Arc<Journal>) -> Result<Self> {
+    pub(super) fn open(path: &Path, keep_bytes: u64, journal: Arc<Journal>, idle: Arc<Idle>) -> Result<Self> {
         let at = |error: &std::io::Error| Error::io(path, error);
         let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(|error| at(&error))?;
         file.set_len(keep_bytes).map_err(|error| at(&error))?;
         let (commands, queue) = sync_channel(QUEUE);
-        let mut worker = Worker { path: path.to_owned(), file, hasher: Hasher::sha256(), end: 0, synced: 0, journal };
-        let thread = std::thread::spawn(move || worker.take_in(keep_bytes).and_then(|()| worker.run(&queue)));
+        let syncer = Syncer::start(path, file.try_clone().map_err(|error| at(&error))?, Arc::clone(&journal));
+        let mut worker = Worker { path: path.to_owned(), file, hasher: Hasher::sha256(), end: 0, asked: 0, journal, idle };
+        let thread = std::thread::spawn(move || worker.take_in(keep_bytes).and_then(|()| worker.run(&queue, syncer)));
         Ok(Self { path: path.to_owned(), commands: Some(commands), thread: Some(thread) })
     }
 
@@ -88,8 +93,11 @@ struct Worker {
     file: File,
     hasher: Hasher,
     end: u64,
-    synced: u64,
+    /// Up to where the file is durable, or was asked to be.
+    asked: u64,
     journal: Arc<Journal>,
+    /// Where buffers go that are in the file.
+    idle: Arc<Idle>,
 }
 
 impl Worker {
@@ -102,36 +110,81 @@ impl Worker {
             let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { break };
             self.hasher.update(read);
         }
-        (self.end, self.synced) = (bytes, bytes);
+        (self.end, self.asked) = (bytes, bytes);
         self.file.seek(SeekFrom::Start(bytes)).map(drop).map_err(|error| Error::io(&self.path, &error))
     }
 
-    fn run(&mut self, queue: &Receiver<Command>) -> Result<Digest> {
+    fn run(&mut self, queue: &Receiver<Command>, mut syncer: Syncer) -> Result<Digest> {
         for command in queue {
             match command {
-                Command::Write(parts) => parts.iter().try_for_each(|part| self.append(part))?,
-                Command::Mark(entry) => self.mark(&entry)?,
+                Command::Write(parts) => parts.into_iter().try_for_each(|part| self.append(part))?,
+                Command::Mark(entry) => self.mark(&entry, &mut syncer)?,
             }
         }
+        syncer.end()?;
         self.file.sync_all().map_err(|error| Error::io(&self.path, &error))?;
         Ok(self.hasher.clone().finish())
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| Error::io(&self.path, &error))?;
-        self.hasher.update(bytes);
-        self.end = self.end.saturating_add(length(bytes));
+    fn append(&mut self, part: Vec<u8>) -> Result<()> {
+        self.file.write_all(&part).map_err(|error| Error::io(&self.path, &error))?;
+        self.hasher.update(&part);
+        self.end = self.end.saturating_add(length(&part));
+        if part.len() >= MIN_IDLE_BYTES {
+            self.idle.give(part);
+        }
         Ok(())
     }
 
-    fn mark(&mut self, entry: &Entry) -> Result<()> {
+    fn mark(&mut self, entry: &Entry, syncer: &mut Syncer) -> Result<()> {
         self.journal.append(entry)?;
-        if self.end.saturating_sub(self.synced) >= SYNC_BYTES {
-            self.file.sync_data().map_err(|error| Error::io(&self.path, &error))?;
-            self.journal.append(&Entry::Synced)?;
-            self.journal.sync()?;
-            self.synced = self.end;
+        if self.end.saturating_sub(self.asked) >= SYNC_BYTES {
+            syncer.ask(self.end)?;
+            self.asked = self.end;
         }
         Ok(())
+    }
+}
+
+/// The thread that makes a file durable, so that hashing and writing need not wait for the disk.
+struct Syncer {
+    ends: Option<SyncSender<u64>>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Syncer {
+    fn start(path: &Path, file: File, journal: Arc<Journal>) -> Self {
+        let path = path.to_owned();
+        let (ends, queue) = sync_channel::<u64>(1);
+        let thread = std::thread::spawn(move || {
+            for end in queue {
+                file.sync_data().map_err(|error| Error::io(&path, &error))?;
+                journal.append(&Entry::Synced { end })?;
+                journal.sync()?;
+            }
+            Ok(())
+        });
+        Self { ends: Some(ends), thread: Some(thread) }
+    }
+
+    /// Asks for the file to be durable up to `end`; waits where the disk is too far behind.
+    fn ask(&mut self, end: u64) -> Result<()> {
+        let asked = self.ends.as_ref().is_some_and(|ends| ends.send(end).is_ok());
+        if asked { Ok(()) } else { self.end() }
+    }
+
+    /// Waits until everything that was asked for is done.
+    fn end(&mut self) -> Result<()> {
+        self.ends = None;
+        let ended = |_| Error::limit("the thread that makes a file durable has ended");
+        self.thread.take().map_or(Ok(()), |thread| thread.join().map_err(ended)?)
+    }
+}
+
+impl Drop for Syncer {
+    /// Waits for the thread, so that no note of a file is made when the file is in other hands.
+    fn drop(&mut self) {
+        // A run that stops here has its reason already.
+        let _ = self.end();
     }
 }

@@ -16,8 +16,8 @@ use crate::layout::{Codec, FrameHeader};
 /// How a frame is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
-    /// As it is, in raw blocks: it is compressed already.
-    Wrap,
+    /// It is one already, of this many bytes: content that was compressed when it came.
+    Wrapped(u32),
     /// By zstd at this level.
     Level(i32),
 }
@@ -36,7 +36,7 @@ pub(super) struct Packed {
 }
 
 struct Job {
-    plain: Vec<u8>,
+    content: Vec<u8>,
     how: How,
     reply: SyncSender<Result<Packed>>,
 }
@@ -71,11 +71,11 @@ impl Pool {
         Self { jobs: Some(jobs), threads: threads.collect() }
     }
 
-    /// Begins a frame.
-    pub(super) fn begin(&self, plain: Vec<u8>, how: How) -> Result<Promise> {
+    /// Begins a frame of this content.
+    pub(super) fn begin(&self, content: Vec<u8>, how: How) -> Result<Promise> {
         let (reply, result) = sync_channel(1);
         let ended = || Error::limit("frame: the threads that compress have ended");
-        self.jobs.as_ref().ok_or_else(ended)?.send(Job { plain, how, reply }).map_err(|_| ended())?;
+        self.jobs.as_ref().ok_or_else(ended)?.send(Job { content, how, reply }).map_err(|_| ended())?;
         Ok(Promise(result))
     }
 }
@@ -95,17 +95,17 @@ fn work(queue: &Mutex<Receiver<Job>>) {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
         // The asker may have given up; then nobody misses the frame.
-        let _ = job.reply.send(pack(&job.plain, job.how));
+        let _ = job.reply.send(pack(job.content, job.how));
     }
 }
 
-fn pack(plain: &[u8], how: How) -> Result<Packed> {
-    let stored = match how {
-        How::Wrap => frame::wrap(plain)?,
-        How::Level(level) => frame::compress(plain, level)?,
-    };
+fn pack(content: Vec<u8>, how: How) -> Result<Packed> {
     let small = |length: usize| u32::try_from(length).map_err(|_| Error::limit("frame: more than 4 GiB"));
-    let (stored_bytes, plain_bytes, digest) = (small(stored.len())?, small(plain.len())?, Digest::of(&stored));
+    let (stored, plain_bytes) = match how {
+        How::Wrapped(plain_bytes) => (content, plain_bytes),
+        How::Level(level) => (frame::compress(&content, level)?, small(content.len())?),
+    };
+    let (stored_bytes, digest) = (small(stored.len())?, Digest::of(&stored));
     let header = FrameHeader { codec: Codec::Zstd, stored_bytes, plain_bytes, digest }.encode();
     Ok(Packed { header, stored, digest, plain_bytes })
 }

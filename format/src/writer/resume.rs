@@ -5,10 +5,11 @@
 //!
 //! *Not here:* what the notes look like (`journal`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::builder::{Builder, Place};
 use super::journal::{Done, Entry, Journal, Mark};
@@ -26,7 +27,7 @@ use crate::tar;
 #[derive(Default)]
 struct Notes {
     done: Vec<Done>,
-    handled: HashSet<u32>,
+    handled: BTreeSet<u32>,
     /// Marks of each volume, the last of which may be in the making.
     marks: Vec<(u32, Vec<Mark>)>,
     /// Up to where the file of the last volume is durable.
@@ -45,7 +46,7 @@ impl Notes {
                     notes.durable = 0;
                 }
                 Entry::Mark(mark) => notes.marks.last_mut().into_iter().for_each(|(_, marks)| marks.push(mark.clone())),
-                Entry::Synced => notes.durable = notes.marks.last().and_then(|(_, marks)| marks.last()).map_or(0, |mark| mark.end),
+                Entry::Synced { end } => notes.durable = end,
                 Entry::Done(done) => notes.done.push(done),
                 Entry::Handled { number, .. } => drop(notes.handled.insert(number)),
             }
@@ -64,6 +65,11 @@ fn journal_path(head: &Head, options: &Options) -> PathBuf {
     options.scratch.join(format!("{}.journal", stem(head)))
 }
 
+/// Whether an earlier run has left notes of this set.
+pub(super) fn is_begun(head: &Head, options: &Options) -> bool {
+    journal_path(head, options).exists()
+}
+
 /// Opens the set: begun anew, or as far as an earlier run came.
 pub(super) fn open(head: Head, options: Options, on_volume: OnVolume) -> Result<SetWriter> {
     let path = journal_path(&head, &options);
@@ -74,22 +80,27 @@ pub(super) fn open(head: Head, options: Options, on_volume: OnVolume) -> Result<
     let mut notes = Notes::read(entries);
     let open = notes.open_volume();
     let frame_bytes = frame_bytes(&options);
-    let builder = Builder::new(options.threads, options.level, frame_bytes);
-    let line = Line::new(head, options, journal, notes.done, on_volume);
-    let mut set = SetWriter { builder, line, known: HashSet::new() };
+    let (threads, level) = (options.threads, options.level);
+    let line = Line::new(head, options, journal, (notes.done, notes.handled), on_volume);
+    let builder = Builder::new(threads, level, frame_bytes, Arc::clone(&line.idle));
+    let mut set = SetWriter { builder, line, known: HashSet::new(), blob_bytes: 0 };
     for (number, marks) in &notes.marks {
         set.remember(*number, marks);
+    }
+    if !set.line.done.is_empty() {
+        // The run may have ended before it wrote them.
+        set.line.write_sums()?;
     }
     if let Some((number, marks)) = open {
         set.reopen(number, marks, notes.durable)?;
     }
-    let unhandled: Vec<u32> = set.line.done.iter().map(|done| done.number).filter(|number| !notes.handled.contains(number)).collect();
-    unhandled.into_iter().try_for_each(|number| set.line.handle(number))?;
     Ok(set)
 }
 
-/// Removes what a finished set leaves in the scratch folder.
+/// Removes what a finished set leaves in the scratch folder: the notes first, because without them nothing is left to be done.
 pub(super) fn clean(head: &Head, options: &Options) -> Result<()> {
+    let journal = journal_path(head, options);
+    std::fs::remove_file(&journal).map_err(|error| Error::io(&journal, &error))?;
     let names = std::fs::read_dir(&options.scratch).map_err(|error| Error::io(&options.scratch, &error))?;
     let stem = stem(head);
     for entry in names {
@@ -112,7 +123,9 @@ impl SetWriter {
     /// Takes over what is in volume `number`.
     fn remember(&mut self, number: u32, marks: &[Mark]) {
         for mark in marks {
-            self.known.extend(mark.records.iter().map(|(record, _)| record.digest));
+            for (record, _) in &mark.records {
+                self.note(record.digest, record.bytes);
+            }
             for (key, offset) in &mark.chunks {
                 self.builder.remember(*key, Place::Stream { volume: number, offset: *offset });
             }
@@ -135,7 +148,7 @@ impl SetWriter {
         }
         let Some(last) = marks.last() else { return Ok(()) };
         let header = header_of(&self.line.head, VolumeKind::Data, number, self.line.options.cap);
-        let mut volume = VolumeWriter::at(&path, header, last.end, &self.line.journal)?;
+        let mut volume = VolumeWriter::at(&path, header, last.end, &self.line.journal, &self.line.idle)?;
         marks.iter().try_for_each(|mark| volume.apply(mark))?;
         self.remember(number, &marks);
         self.line.volume = Some(volume);

@@ -14,6 +14,7 @@ use super::pool::Packed;
 use crate::codec::length;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
+use crate::idle::Idle;
 use crate::index::write::IndexWriter;
 use crate::index::{FrameRow, MemberKind, MemberRow};
 use crate::layout::{self, FLAG_CATALOGUE, FLAG_LAST, FLAG_SET, FOOTER_FROM_END, Footer, Header, VolumeKind};
@@ -63,8 +64,8 @@ struct Group {
 
 impl VolumeWriter {
     /// Begins a volume: header and texts are its first group.
-    pub(super) fn create(path: &Path, header: Header, texts: &[(&str, &[u8])], journal: &Arc<Journal>) -> Result<Self> {
-        let mut volume = Self::at(path, header, 0, journal)?;
+    pub(super) fn create(path: &Path, header: Header, texts: &[(&str, &[u8])], journal: &Arc<Journal>, idle: &Arc<Idle>) -> Result<Self> {
+        let mut volume = Self::at(path, header, 0, journal, idle)?;
         journal.append(&Entry::Volume { number: header.number })?;
         let header = header.encode();
         let texts = texts.iter().map(|(name, text)| (*name, MemberKind::Text, *text));
@@ -73,9 +74,9 @@ impl VolumeWriter {
     }
 
     /// Goes on with a volume whose file is sound up to `end`; the marks are applied next.
-    pub(super) fn at(path: &Path, header: Header, end: u64, journal: &Arc<Journal>) -> Result<Self> {
+    pub(super) fn at(path: &Path, header: Header, end: u64, journal: &Arc<Journal>, idle: &Arc<Idle>) -> Result<Self> {
         let partial = partial_of(path);
-        let output = Output::open(&partial, end, Arc::clone(journal))?;
+        let output = Output::open(&partial, end, Arc::clone(journal), Arc::clone(idle))?;
         let (index, group) = (IndexWriter::default(), Group::default());
         Ok(Self { header, partial, path: path.to_owned(), output, end, stream_bytes: 0, index, packs: 0, group })
     }

@@ -115,13 +115,13 @@ fn field(text: &mut String, name: &str, value: &str) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::cli) mod tests {
     use super::*;
     use crate::image::{Digest, Item};
     use crate::workflow::inspect::{Execution, Highlights};
 
-    #[test]
-    fn an_image_is_shown_with_where_its_layers_lie() {
+    /// An image of one layer.
+    pub(in crate::cli) fn view() -> ImageView {
         let here = Lies { set: 2, volume: 1, here: true };
         let away = Lies { set: 1, volume: 3, here: false };
         let blob =
@@ -137,7 +137,11 @@ mod tests {
             manifests: vec![],
         };
         let item = Item::image("nginx:1".parse().expect("a name"));
-        let view = ImageView { item, set: 2, root: Some(root), attached: vec![], volumes: vec![away, here] };
+        ImageView { item, set: 2, root: Some(root), attached: vec![], volumes: vec![away, here] }
+    }
+
+    #[test]
+    fn an_image_is_shown_with_where_its_layers_lie() {
         let (root, config, layer) = (Digest::of(b"root"), Digest::of(b"config").short(), Digest::of(b"layer").short());
         let expected = format!(
             "docker.io/library/nginx:1   set 2\n  volumes    set 1 volume 3 (elsewhere); set 2 volume 1\n{root}   application/y\n  \
@@ -145,6 +149,6 @@ mod tests {
              platform    linux/amd64\n    command     sh \\u{{1b}}c\n  \
              layer 1   sha256:{layer}       1 MiB   set 1 volume 3 (elsewhere)   application/x\n"
         );
-        assert_eq!(image(&view), expected);
+        assert_eq!(image(&view()), expected);
     }
 }

@@ -127,7 +127,7 @@ pub(super) fn short(digest: &Digest) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::cli) mod tests {
     use super::*;
     use crate::workflow::list::FileNote;
 
@@ -154,7 +154,8 @@ pub(super) mod tests {
         }
     }
 
-    fn image(name: &str, missing: Option<&str>) -> ImageLine {
+    /// An image.
+    pub(in crate::cli) fn image(name: &str, missing: Option<&str>) -> ImageLine {
         ImageLine {
             name: name.parse().expect("a name"),
             role: Role::Image,
@@ -167,7 +168,8 @@ pub(super) mod tests {
         }
     }
 
-    fn listing(sets: Vec<SetLine>, images: Vec<ImageLine>) -> Listing {
+    /// What an archive holds.
+    pub(in crate::cli) fn listing(sets: Vec<SetLine>, images: Vec<ImageLine>) -> Listing {
         Listing { path: "/mnt/disk".into(), sets, images, blob_bytes: 3 << 20, strangers: vec![] }
     }
 

@@ -57,7 +57,9 @@ fn head(outcome: &Outcome, to: &Location) -> String {
         return set_text(set);
     }
     let complete = outcome.report.items.iter().filter(|item| !item.has_failed()).count();
-    let moved = outcome.report.items.iter().any(|item| matches!(item.ending, Ending::Done { .. }));
+    // A set is written only for something new; elsewhere, what is new was done.
+    let done = outcome.report.items.iter().any(|item| matches!(item.ending, Ending::Done { .. }));
+    let moved = done && !matches!(to, Location::Archive { .. });
     let all = outcome.report.items.len();
     let to = safe(&to.to_string());
     match (complete, moved) {
@@ -156,7 +158,7 @@ fn of_all(complete: usize, all: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::cli) mod tests {
     use std::path::PathBuf;
 
     use super::*;
@@ -166,13 +168,15 @@ mod tests {
     use crate::transfer::{self, Report};
     use crate::workflow::sync::VolumeOutcome;
 
-    fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
+    /// An item that is there.
+    pub(in crate::cli) fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
         let name: crate::image::Reference = name.parse().expect("a name");
         let ending = bytes.map_or(Ending::Already, |bytes| Ending::Done { bytes });
         transfer::Outcome { item: Item::image(name.clone()), name, ending }
     }
 
-    fn outcome(items: Vec<transfer::Outcome>) -> Outcome {
+    /// The outcome of a run.
+    pub(in crate::cli) fn outcome(items: Vec<transfer::Outcome>) -> Outcome {
         Outcome {
             plan: Summary { images: 12, blobs: 41, bytes_to_fetch: 1_975_684_956, blobs_there: 3, bytes_there: 7, ..Summary::default() },
             dry_run: false,
@@ -185,7 +189,8 @@ mod tests {
         }
     }
 
-    fn set(complete: usize) -> SetOutcome {
+    /// A set that was written.
+    pub(in crate::cli) fn set(complete: usize) -> SetOutcome {
         let root = Digest::of(b"root");
         let volume = VolumeOutcome { number: 1, path: "/mnt/disk/a.tar".into(), bytes: 1 << 30, sha256: root, released: false };
         SetOutcome {
@@ -238,9 +243,11 @@ mod tests {
 
     #[test]
     fn nothing_new_says_so() {
-        let outcome = outcome(vec![done("q.io/a:1", None)]);
-        assert_eq!(shown(&outcome, "/mnt/disk"), "nothing new: 1 image there already, in /mnt/disk\n");
-        assert_eq!(class(&outcome), Class::Done);
+        for (ending, to) in [(None, "docker://r.io"), (None, "/mnt/disk"), (Some(0), "/mnt/disk")] {
+            let outcome = outcome(vec![done("q.io/a:1", ending)]);
+            assert_eq!(shown(&outcome, to), format!("nothing new: 1 image there already, in {to}\n"));
+            assert_eq!(class(&outcome), Class::Done);
+        }
     }
 
     #[test]

@@ -48,7 +48,8 @@ fn file(set: &SetVerdict, file: &FileVerdict, quick: bool) -> String {
     };
     let rate = match file.milliseconds {
         0 => String::new(),
-        _ if quick => String::new(),
+        // Of what is small, or was hardly read, the rate says nothing.
+        _ if quick || file.bytes < 1 << 20 => String::new(),
         spent => format!("   {}", rate_of(file.bytes, Duration::from_millis(spent))),
     };
     let sound = if file.sound { "sound" } else { "DAMAGED" };
@@ -107,7 +108,7 @@ fn missing(set: &SetVerdict) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::cli) mod tests {
     use super::super::list::tests::set as line;
     use super::*;
     use crate::workflow::list::FileNote;
@@ -131,7 +132,8 @@ mod tests {
         }
     }
 
-    fn damaged() -> SetVerdict {
+    /// A set with damage.
+    pub(in crate::cli) fn damaged() -> SetVerdict {
         let volume = Some((FileKind::Volume, 1));
         let what = "frame: its SHA-256 does not match".to_owned();
         let damage = DamageLine { fault: Fault::Damaged, path: Some("/d/a.tar".into()), volume, offset: 0x2a40, bytes: 12, what };
@@ -140,7 +142,8 @@ mod tests {
         SetVerdict { damage: vec![damage], hurt: vec![hurt], files, ..sound() }
     }
 
-    fn of(set: SetVerdict) -> Verdict {
+    /// What was found of this set alone.
+    pub(in crate::cli) fn of(set: SetVerdict) -> Verdict {
         Verdict { sets: vec![set], ..Verdict::default() }
     }
 

@@ -23,7 +23,7 @@ pub mod view;
 
 pub use lock::Lock;
 pub use shelf::{KnownSet, Selection, Shelf};
-pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume};
+pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};
 pub use source::{ArchiveSource, SetFacts};
 pub use unfinished::{Pinned, Unfinished};
 
@@ -37,7 +37,7 @@ pub(crate) fn told(error: &ocm_format::error::Error) -> Error {
     use ocm_format::error::Kind;
     let text = error.to_string();
     match error.kind() {
-        Kind::Io(kind) => Error::io(text, &std::io::Error::from(kind)),
+        Kind::Io(kind) => Error::failed(text).hint_for(kind),
         Kind::Damaged | Kind::Incomplete | Kind::NotAVolume => Error::damaged(text),
         Kind::Missing => Error::needed(text),
         Kind::Version | Kind::Unsupported => Error::failed(text).hint("use a version of ocm that reads this format"),

@@ -6,7 +6,7 @@
 //! *Not here:* which parent, which items stay (`workflow`); volumes and frames (`ocm_format`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
@@ -16,16 +16,16 @@ use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume,
 
 use super::needs::Needs;
 use super::source::{ArchiveSource, SetFacts};
-use super::stage::{Behind, Stage, Staged};
-use super::{SCRATCH, document, told};
-use crate::error::{Error, Result};
+use super::stage::{Behind, Stage, Staged, Trouble};
+use super::{Lock, SCRATCH, document, told};
+use crate::error::{Error, Kind, Result};
 use crate::image::ends::{Moved, Rest};
 use crate::image::{Blob, Contents, Descriptor, Digest, Manifest, Reference, Repository, Sink};
 
 /// The plain bytes of a frame: what random access and compression settle on (1 MiB).
 const FRAME_BYTES: u64 = 1 << 20;
 
-/// Called for each finished volume, once; says whether its file was let go.
+/// Called for each finished volume, once; says whether its file is to be let go.
 pub type HandOver = Box<dyn FnMut(&WrittenVolume) -> Result<bool> + Send>;
 
 /// What a new set is.
@@ -58,8 +58,10 @@ pub struct NewSet {
     pub options: serde_json::Value,
     /// Where its catalogue goes.
     pub catalogue: PathBuf,
-    /// Called for each finished volume, once; says whether its file was let go.
+    /// Called for each finished volume, once; says whether its file is to be let go.
     pub on_volume: HandOver,
+    /// The right to write into the directory; kept until the last thread that writes has ended.
+    pub lock: Option<Arc<Lock>>,
 }
 
 /// A finished volume.
@@ -104,15 +106,19 @@ struct Shared {
     notes: BTreeMap<Digest, String>,
     options: serde_json::Value,
     catalogue: PathBuf,
+    stopped: Stopped,
     state: Mutex<State>,
+    _lock: Option<Arc<Lock>>,
 }
 
 struct State {
     writer: Writer,
     behind: Behind,
     manifests: BTreeMap<Digest, Manifest>,
-    blob_bytes: u64,
 }
+
+/// Why handing a volume over failed. The format passes on its text alone.
+type Stopped = Arc<OnceLock<Error>>;
 
 /// The writer of the set. It is opened when there is something to write, so that a plan alone leaves nothing behind.
 enum Writer {
@@ -181,8 +187,8 @@ fn facts(source: &ArchiveSource) -> Result<&SetFacts> {
 }
 
 impl ArchiveSink {
-    /// Gets ready to write the set. With `resume` it goes on with what an earlier run of the same set id has written;
-    /// otherwise nothing is opened before there is something to write.
+    /// Gets ready to write the set. With `resume` it goes on with what an earlier run of the same set id has written:
+    /// then it opens that at once. Otherwise nothing is opened before there is something to write.
     pub fn prepare(new: NewSet, resume: bool) -> Result<Self> {
         let parent = new.parent.map(Parent::new).transpose()?;
         let parent_set = parent.as_ref().and_then(|parent| parent.ancestors.first());
@@ -193,19 +199,13 @@ impl ArchiveSink {
         let stage = Stage::new(scratch.clone());
         let (cap, level, threads) = (new.cap, new.level, new.threads);
         let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes: FRAME_BYTES, level, threads };
-        let mut on_volume = new.on_volume;
-        let handed = Box::new(move |volume: &ocm_format::writer::Volume<'_>| {
-            let done = volume.done;
-            let written = WrittenVolume { number: done.number, path: volume.path.to_owned(), bytes: done.bytes, sum: done.sum };
-            let stopped =
-                |error: Error| ocm_format::error::Error::new(ocm_format::error::Kind::Io(std::io::ErrorKind::Other), error.to_string());
-            on_volume(&written).map(|released| if released { Fate::Released } else { Fate::Kept }).map_err(stopped)
-        });
+        let stopped = Stopped::default();
+        let handed = handing(new.on_volume, Arc::clone(&stopped));
         let mut writer = Writer::Ready(Box::new((head, options, handed)));
         if resume {
-            writer.open()?;
+            writer.open().map_err(|error| cause(&stopped, error))?;
         }
-        let state = State { writer, behind: Behind::default(), manifests: BTreeMap::new(), blob_bytes: 0 };
+        let state = State { writer, behind: Behind::default(), manifests: BTreeMap::new() };
         let shared = Shared {
             folder: new.folder,
             parent,
@@ -213,7 +213,9 @@ impl ArchiveSink {
             notes: new.notes,
             options: new.options,
             catalogue: new.catalogue,
+            stopped,
             state: Mutex::new(state),
+            _lock: new.lock,
         };
         Ok(Self { shared: Arc::new(shared), stage, written: Arc::default() })
     }
@@ -240,12 +242,26 @@ impl Shared {
         self.state().writer.has(digest)
     }
 
+    /// Whether content need not be brought. A manifest that an interrupted run has stored is brought again, because
+    /// the end of the set must know what stands in it; it is not written again.
+    fn has(&self, content: &Descriptor) -> bool {
+        if self.parent.as_ref().is_some_and(|parent| parent.holds.contains(&content.digest)) {
+            return true;
+        }
+        let state = self.state();
+        if content.is_manifest() { state.manifests.contains_key(&content.digest) } else { state.writer.has(&content.digest) }
+    }
+
+    fn cause(&self, error: Error) -> Error {
+        cause(&self.stopped, error)
+    }
+
     /// Stores a blob that is whole and checked.
     fn store(&self, descriptor: &Descriptor, staged: Staged) -> Result<()> {
         let form = form_of(descriptor, &staged.start()?);
         let blob = NewBlob { digest: descriptor.digest, bytes: staged.bytes(), form, note: String::new() };
         let mut state = self.state();
-        state.add(blob, &mut *staged.reader()?)?;
+        state.add(blob, &mut *staged.reader()?).map_err(|error| self.cause(error))?;
         state.behind.push(staged)
     }
 
@@ -253,7 +269,7 @@ impl Shared {
         let note = self.notes.get(&manifest.digest()).cloned().unwrap_or_default();
         let blob = NewBlob { digest: manifest.digest(), bytes: manifest.descriptor().size, form: Form::Document, note };
         let mut state = self.state();
-        state.add(blob, &mut &manifest.bytes()[..])?;
+        state.add(blob, &mut &manifest.bytes()[..]).map_err(|error| self.cause(error))?;
         state.manifests.insert(manifest.digest(), manifest);
         Ok(())
     }
@@ -316,9 +332,10 @@ impl Shared {
             writer: concat!("ocm ", env!("CARGO_PKG_VERSION")).to_owned(),
             catalogue: Some(self.catalogue.clone()),
         };
-        let finished = writer.finish(closing).map_err(|error| told(&error))?;
+        let blob_bytes = writer.blob_bytes();
+        let finished = writer.finish(closing).map_err(|error| self.cause(told(&error)))?;
         state.behind.clear()?;
-        Ok(written(finished, all, state.blob_bytes))
+        Ok(written(finished, all, blob_bytes))
     }
 }
 
@@ -326,11 +343,61 @@ impl State {
     fn add(&mut self, blob: NewBlob, content: &mut dyn std::io::Read) -> Result<()> {
         let writer = self.writer.open()?;
         if !writer.has(&blob.digest) {
-            self.blob_bytes += blob.bytes;
             writer.add(blob, content).map_err(|error| told(&error))?;
         }
         Ok(())
     }
+}
+
+/// Hands finished volumes over; why that failed is kept in `stopped`.
+fn handing(mut on_volume: HandOver, stopped: Stopped) -> OnVolume {
+    Box::new(move |volume| {
+        let done = volume.done;
+        let written = WrittenVolume { number: done.number, path: volume.path.to_owned(), bytes: done.bytes, sum: done.sum };
+        on_volume(&written).map(|released| if released { Fate::Released } else { Fate::Kept }).map_err(|error| {
+            let text = error.to_string();
+            // It stops the run, so there is no second one.
+            let _ = stopped.set(error);
+            ocm_format::error::Error::new(ocm_format::error::Kind::Io(std::io::ErrorKind::Other), text)
+        })
+    })
+}
+
+/// What an error of the writer was at first.
+fn cause(stopped: &Stopped, error: Error) -> Error {
+    let error = stopped.get().cloned().unwrap_or(error);
+    match error.kind() {
+        Kind::Needed => error.hint("put the file back and run the same command again, or remove the folder .ocm to begin the set anew"),
+        _ => error,
+    }
+}
+
+/// Does what an interrupted run has left to be done for a set whose last volume has its name: the catalogue, and handing over
+/// what was not. `None` where nothing is left.
+pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: HandOver) -> Result<Option<Written>> {
+    let manifest = set.manifest.clone();
+    let options = Options {
+        folder: folder.to_owned(),
+        scratch: folder.join(SCRATCH),
+        cap: manifest.cap,
+        frame_bytes: FRAME_BYTES,
+        level: 1,
+        threads: 1,
+    };
+    let closing = Closing {
+        items: manifest.items.clone(),
+        options: manifest.options.clone(),
+        ancestors: manifest.ancestors.clone(),
+        needs: manifest.needs,
+        oci_layout: document::OCI_LAYOUT.to_vec(),
+        index_json: document::index_json(&set.contents)?,
+        writer: manifest.writer.clone(),
+        catalogue: Some(catalogue),
+    };
+    let stopped = Stopped::default();
+    let done = ocm_format::writer::complete(manifest, &closing, options, handing(on_volume, Arc::clone(&stopped)));
+    let done = done.map_err(|error| cause(&stopped, told(&error)))?;
+    Ok(done.map(|finished| written(finished, set.contents.clone(), 0)))
 }
 
 fn written(finished: Finished, contents: Contents, blob_bytes: u64) -> Written {
@@ -375,15 +442,19 @@ impl Sink for ArchiveSink {
     }
 
     async fn has(&self, _: &Repository, content: &Descriptor) -> Result<bool> {
-        let by_parent = || self.shared.parent.as_ref().is_some_and(|parent| parent.holds.contains(&content.digest));
-        Ok(self.shared.holds(&content.digest) || by_parent())
+        Ok(self.shared.has(content))
     }
 
     async fn put(&self, _: &Repository, blob: &Blob, moved: &Moved) -> Result<Rest> {
         if self.shared.holds(&blob.descriptor().digest) {
             return Ok(None);
         }
-        let staged = self.stage.fetch(blob, moved).await?;
+        let staged = match self.stage.fetch(blob, moved).await {
+            Ok(staged) => staged,
+            Err(Trouble::Blob(error)) => return Err(error),
+            // A disk that is full is no fault of this blob: the run stops here, and what is written stays.
+            Err(Trouble::Place(error)) => return Ok(Some(Box::pin(async { Err(error) }))),
+        };
         let (shared, descriptor) = (Arc::clone(&self.shared), blob.descriptor().clone());
         Ok(Some(Box::pin(blocking(move || shared.store(&descriptor, staged)))))
     }

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 use crate::image::ends::Moved;
-use crate::image::{Blob, Body, Digest};
+use crate::image::{Blob, Body, Descriptor};
 
 /// Blobs of up to this size wait in memory.
 const SMALL_BYTES: u64 = 8 << 20;
@@ -57,7 +57,7 @@ impl Stage {
     }
 
     /// Fetches a blob, whole and checked.
-    pub(super) async fn fetch(&self, blob: &Blob, moved: &Moved) -> Result<Staged> {
+    pub(super) async fn fetch(&self, blob: &Blob, moved: &Moved) -> Result<Staged, Trouble> {
         let bytes = blob.descriptor().size;
         let kib = u32::try_from(bytes.div_ceil(1024)).ok().filter(|_| bytes <= SMALL_BYTES);
         // Waiting for memory could be waiting for a blob that waits for this one, so what finds no room goes to a file.
@@ -69,16 +69,55 @@ impl Stage {
         Ok(Staged { bytes, held })
     }
 
-    async fn in_files(&self, blob: &Blob, moved: &Moved) -> Result<Vec<PathBuf>> {
-        let descriptor = blob.descriptor();
+    async fn in_files(&self, blob: &Blob, moved: &Moved) -> Result<Vec<PathBuf>, Trouble> {
+        let segments = self.segments(blob.descriptor());
+        let paths: Vec<PathBuf> = segments.iter().map(|segment| segment.path.clone()).collect();
+        let left_over = paths.iter().any(|path| path.exists());
+        let found = fetch_all(segments, blob, moved).await?;
+        match check(paths.clone(), blob, found).await {
+            // What an interrupted run has left may have been torn by what interrupted it.
+            Err(Trouble::Blob(_)) if left_over => {
+                let found = fetch_all(self.segments(blob.descriptor()), blob, moved).await?;
+                check(paths, blob, found).await
+            }
+            checked => checked,
+        }
+    }
+
+    fn segments(&self, descriptor: &Descriptor) -> Vec<Segment> {
         let length = if descriptor.size < LARGE_BYTES { descriptor.size.max(1) } else { SEGMENT_BYTES };
         let name = format!("blob-{}-{}", descriptor.digest.algorithm(), descriptor.digest.hex());
-        let segment = |n: u64| (self.folder.join(format!("{name}.{n}")), n * length..descriptor.size.min((n + 1) * length));
-        let segments: Vec<_> = (0..descriptor.size.div_ceil(length).max(1)).map(segment).collect();
-        let paths: Vec<PathBuf> = segments.iter().map(|(path, _)| path.clone()).collect();
-        let fetches = segments.into_iter().map(|(path, range)| Segment { path, range }.fetch(blob, moved));
-        futures_util::stream::iter(fetches).buffer_unordered(RANGES).try_collect::<()>().await?;
-        check(paths, descriptor.digest, blob.place()).await
+        let range = |n: u64| n * length..descriptor.size.min((n + 1) * length);
+        let segment = |n: u64| Segment { path: self.folder.join(format!("{name}.{n}")), range: range(n) };
+        (0..descriptor.size.div_ceil(length).max(1)).map(segment).collect()
+    }
+}
+
+/// Fetches all segments. One alone is hashed as it comes in; the digest is then known.
+async fn fetch_all(mut segments: Vec<Segment>, blob: &Blob, moved: &Moved) -> Result<Option<Digest>, Trouble> {
+    if segments.len() == 1
+        && let Some(segment) = segments.pop()
+    {
+        let hasher = segment.fetch(blob, moved, Some(blob.descriptor().digest.hasher())).await?;
+        return Ok(hasher.map(Hasher::finish));
+    }
+    let fetches = segments.into_iter().map(|segment| segment.fetch(blob, moved, None));
+    futures_util::stream::iter(fetches).buffer_unordered(RANGES).try_for_each(|_| async { Ok(()) }).await?;
+    Ok(None)
+}
+
+/// Why a blob did not come onto the stage.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It could not be had, or is not what it must be: others may do better.
+    Blob(Error),
+    /// The place where blobs wait fails: none will do better.
+    Place(Error),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Blob(error)
     }
 }
 
@@ -99,40 +138,58 @@ struct Segment {
 }
 
 impl Segment {
-    async fn fetch(self, blob: &Blob, moved: &Moved) -> Result<()> {
-        let failed = |error: std::io::Error| Error::io(self.path.display(), &error);
+    /// Fetches what is not there yet. A hasher takes in all of it, in order, while it is at hand anyway.
+    async fn fetch(self, blob: &Blob, moved: &Moved, mut hasher: Option<Hasher>) -> Result<Option<Hasher>, Trouble> {
+        let failed = |error: std::io::Error| Trouble::Place(Error::io(self.path.display(), &error));
         let mut file = File::options().create(true).append(true).open(&self.path).map_err(failed)?;
         let there = file.metadata().map_err(failed)?.len();
         let there = if there > self.range.end - self.range.start { file.set_len(0).map(|()| 0).map_err(failed)? } else { there };
         moved(there);
+        if let Some(fresh) = hasher.take_if(|_| there > 0) {
+            hasher = Some(take_in(self.path.clone(), fresh).await?);
+        }
         let start = self.range.start + there;
         if start == self.range.end {
-            return Ok(());
+            return Ok(hasher);
         }
         let mut body: Body = blob.read(start..self.range.end).await?;
         while let Some(part) = body.next().await? {
             // Into the page cache: it is as fast as a copy, and a hop to another thread would cost more.
             file.write_all(&part).map_err(failed)?;
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&part);
+            }
             moved(part.len() as u64);
         }
-        Ok(())
+        Ok(hasher)
     }
 }
 
-/// The files, if what is in them has the digest; otherwise they are removed.
-async fn check(paths: Vec<PathBuf>, digest: Digest, place: String) -> Result<Vec<PathBuf>> {
+/// The files, if what is in them is the blob, whose digest is known already or found here; otherwise they are removed.
+async fn check(paths: Vec<PathBuf>, blob: &Blob, found: Option<Digest>) -> Result<Vec<PathBuf>, Trouble> {
+    let (digest, place) = (blob.descriptor().digest, blob.place());
     let work = move || {
-        let mut hasher = digest.hasher();
-        for path in &paths {
-            hash(path, &mut hasher)?;
-        }
-        if hasher.finish() == digest {
+        let found = found.map_or_else(|| hash_all(&paths, digest.hasher()), Ok)?;
+        if found == digest {
             return Ok(paths);
         }
-        remove(&paths)?;
-        Err(Error::damaged(format!("blob {digest} from {place}: the content does not match its digest")))
+        remove(&paths).map_err(Trouble::Place)?;
+        Err(Trouble::Blob(Error::damaged(format!("blob {digest} from {place}: the content does not match its digest"))))
     };
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::failed(format!("checking a blob: {error}")))?
+    let ended = |error| Trouble::Blob(Error::failed(format!("checking a blob: {error}")));
+    tokio::task::spawn_blocking(work).await.map_err(ended)?
+}
+
+/// A hasher that has taken in a file, on a thread of its own.
+async fn take_in(path: PathBuf, mut hasher: Hasher) -> Result<Hasher, Trouble> {
+    let work = move || hash(&path, &mut hasher).map(|()| hasher).map_err(Trouble::Place);
+    let ended = |error| Trouble::Blob(Error::failed(format!("checking a blob: {error}")));
+    tokio::task::spawn_blocking(work).await.map_err(ended)?
+}
+
+fn hash_all(paths: &[PathBuf], mut hasher: Hasher) -> Result<Digest, Trouble> {
+    paths.iter().try_for_each(|path| hash(path, &mut hasher)).map_err(Trouble::Place)?;
+    Ok(hasher.finish())
 }
 
 fn hash(path: &PathBuf, hasher: &mut Hasher) -> Result<()> {

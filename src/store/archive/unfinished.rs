@@ -63,26 +63,41 @@ impl Unfinished {
         std::fs::rename(&partial, path(folder)).map_err(failed)
     }
 
-    /// Removes everything that a run has left in `folder`, but finished volumes and the lock. Says which finished
-    /// volumes of a set without end are left.
+    /// Whether a volume of this set is in the making in `folder`.
+    pub fn is_in_the_making(&self, folder: &Path) -> Result<bool> {
+        let mark = mark_of(&self.set);
+        Ok(files(folder)?.iter().any(|(_, name)| name.ends_with(".ocm.tar.partial") && name.contains(&mark)))
+    }
+
+    /// Removes everything that unfinished runs have left in `folder`, but finished volumes and the lock: those whose notes
+    /// are there, and that of `set`. Says which files of sets without end are left.
     pub fn discard(folder: &Path, set: Option<&str>) -> Result<Vec<PathBuf>> {
-        let short: Option<String> = set.map(|set| set.chars().take(8).collect());
-        let of_set = |name: &str| short.as_ref().is_some_and(|short| name.contains(&format!("-{short}.")));
+        let scratch = files(&folder.join(SCRATCH))?;
+        let noted = scratch.iter().filter_map(|(_, name)| Some(format!("{}.", name.strip_suffix(".journal")?)));
+        let named = set.map(mark_of);
+        let marks: Vec<String> = noted.chain(named).collect();
         let mut left = Vec::new();
         for (path, name) in files(folder)? {
-            if name.ends_with(".partial") && of_set(&name) {
-                std::fs::remove_file(&path).map_err(|error| Error::io(path.display(), &error))?;
-            } else if name.ends_with(".ocm.tar") && of_set(&name) {
-                left.push(path);
+            let is_theirs = marks.iter().any(|mark| name.contains(mark.as_str()));
+            match (name.ends_with(".ocm.tar.partial"), name.ends_with(".ocm.tar")) {
+                (true, _) if is_theirs => remove(&path)?,
+                (true, _) => left.push(path),
+                (_, true) if is_theirs => left.push(path),
+                _ => {}
             }
         }
-        for (path, name) in files(&folder.join(SCRATCH))? {
-            if name != "lock" {
-                std::fs::remove_file(&path).map_err(|error| Error::io(path.display(), &error))?;
-            }
-        }
+        scratch.iter().filter(|(_, name)| name != super::lock::FILE).try_for_each(|(path, _)| remove(path))?;
         Ok(left)
     }
+}
+
+/// What the names of all files of a set have in common.
+fn mark_of(set: &str) -> String {
+    format!("-{}.", set.chars().take(8).collect::<String>())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_file(path).map_err(|error| Error::io(path.display(), &error))
 }
 
 /// The files of a folder with their names, sorted; none where there is no folder.

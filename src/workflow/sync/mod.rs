@@ -5,6 +5,7 @@
 //! *Not here:* how a plan is made (`plan`) and carried out (`transfer`).
 
 mod command;
+mod leftover;
 mod lineage;
 mod origins;
 mod space;

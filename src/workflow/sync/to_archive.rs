@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::command::Command;
+use super::leftover::{self, command, hand_over_catalogue, handing};
 use super::lineage::{Line, Parent};
 use super::origins::Origins;
 use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, space};
@@ -20,6 +21,10 @@ use crate::transfer::{self, transfer};
 use crate::workflow::blocking;
 use crate::workspace::Workspace;
 
+/// How long the threads of a run that failed are waited for: often, and a minute at the most.
+const WAIT: Duration = Duration::from_millis(2);
+const MAX_WAITS: u32 = 30_000;
+
 /// Brings what was asked for into the archive at `folder`.
 pub(super) async fn bring(
     request: &Request,
@@ -28,35 +33,39 @@ pub(super) async fn bring(
     settings: &Settings,
     workspace: &Workspace,
 ) -> Result<Outcome> {
-    let _lock = if request.dry_run { None } else { Some(lock(folder)?) };
+    let lock = if request.dry_run { None } else { Some(Arc::new(lock(folder)?)) };
+    if lock.is_some() {
+        leftover::complete(request, folder, settings, workspace).await?;
+    }
     let shelf = Shelf::open(folder)?;
     let line = Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &request.archive, settings.monitor.as_ref())?;
-    let unfinished = left_over(folder, &shelf, request, settings)?;
     let key = request_key(request, &line);
-    let resumed = unfinished.filter(|unfinished| unfinished.request == key);
+    let resumed = leftover::resumable(folder, &key, settings)?;
     let wanted = match &resumed {
         Some(unfinished) => pinned(unfinished, origins)?,
         None => origins.collect(request, None, settings).await?,
     };
-    let (new, draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins);
-    draft.write(new, request, wanted, origins, settings, workspace).await
+    let (mut new, draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins);
+    new.lock.clone_from(&lock);
+    let done = draft.write(new, request, wanted, origins, settings, workspace).await;
+    if let Some(lock) = lock {
+        the_only_holder(&lock).await;
+    }
+    done
+}
+
+/// Waits until the threads of a run that failed have ended, so that the next one finds the directory free.
+async fn the_only_holder(lock: &Arc<Lock>) {
+    for _ in 0..MAX_WAITS {
+        if Arc::strong_count(lock) == 1 {
+            return;
+        }
+        tokio::time::sleep(WAIT).await;
+    }
 }
 
 fn lock(folder: &Path) -> Result<Lock> {
     Lock::take(folder, &format!("process {}", std::process::id()))
-}
-
-/// The plan of a run that was interrupted; what a finished or another run has left is cleared away.
-fn left_over(folder: &Path, shelf: &Shelf, request: &Request, settings: &Settings) -> Result<Option<Unfinished>> {
-    let Some(unfinished) = Unfinished::load(folder)? else { return Ok(None) };
-    if shelf.known_sets().iter().any(|set| set.id_text() == unfinished.set) {
-        if !request.dry_run {
-            Unfinished::discard(folder, None)?;
-        }
-        return Ok(None);
-    }
-    settings.monitor.event(Event::Note("an unfinished run lies here"));
-    Ok(Some(unfinished))
 }
 
 /// What makes two requests the same run.
@@ -115,7 +124,6 @@ impl Draft {
         let contents = line.parent.as_ref().map(|parent: &Parent| parent.contents().clone());
         let parent_generation = line.parent.as_ref().map(|parent| parent.facts.generation());
         let options = serde_json::json!({"level": archive.level, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
-        let command = archive.on_volume.clone().map(|text| Command { text, release: archive.release });
         let unfinished = Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new() };
         let new = NewSet {
             folder: folder.to_owned(),
@@ -131,7 +139,8 @@ impl Draft {
             notes: wanted.iter().filter_map(|wanted| Some((wanted.item.digest()?, wanted.item.origin.to_string()))).collect(),
             options,
             catalogue: workspace.catalogues(),
-            on_volume: Box::new(move |volume| command.as_ref().map_or(Ok(false), |command| command.run(volume))),
+            on_volume: handing(command(request)),
+            lock: None,
             parent: line.parent.map(|parent| parent.source),
         };
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
@@ -149,7 +158,8 @@ impl Draft {
         workspace: &Workspace,
     ) -> Result<Outcome> {
         let (name, generation, folder) = (new.lineage_name.clone(), new.generation, new.folder.clone());
-        let sink = ArchiveSink::prepare(new, self.resumed)?;
+        let resume = self.resumed && !request.dry_run;
+        let sink = blocking(move || ArchiveSink::prepare(new, resume)).await?;
         let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
         origins.check_presence(&plan, &folder.display().to_string()).await?;
         let mut outcome = Outcome::new(&plan, request, workspace);
@@ -182,7 +192,7 @@ impl Draft {
         for path in Unfinished::discard(folder, before.as_deref())? {
             settings
                 .monitor
-                .event(Event::Warning(&format!("{}: it is of a set that was never finished, and can be removed", path.display())));
+                .event(Event::Warning(&format!("{}: it is of a set that was never finished; it is not used and can be removed", path.display())));
         }
         let items = plan.items().iter().map(|planned| planned.item.clone());
         let source = |item: &Item| self.sources.get(&(item.origin.clone(), item.role)).copied().unwrap_or_default();
@@ -192,19 +202,9 @@ impl Draft {
 
     /// Runs the command of the volumes for the catalogue beside them too; says which of its files are left.
     async fn hand_over_catalogue(&self, request: &Request, written: &Written, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
-        let beside: Vec<_> = written.catalogue.iter().filter(|path| path.parent() == Some(folder)).cloned().collect();
-        let Some(text) = request.archive.on_volume.clone() else { return Ok(beside) };
-        let command = Command { text, release: request.archive.release };
-        blocking(move || {
-            let mut left = Vec::new();
-            for path in beside {
-                if !command.run_for_catalogue(&path)? {
-                    left.push(path);
-                }
-            }
-            Ok(left)
-        })
-        .await
+        let beside = written.catalogue.iter().filter(|path| path.parent() == Some(folder)).cloned().collect();
+        let command = command(request);
+        blocking(move || hand_over_catalogue(command.as_ref(), beside)).await
     }
 
     fn told(&self, written: &Written, lineage: String, generation: u32, released: bool, catalogue: Vec<std::path::PathBuf>) -> SetOutcome {

@@ -121,6 +121,7 @@ impl Place for InArchive {
             options: serde_json::json!({}),
             catalogue: self.0.path().join("catalogues"),
             on_volume: Box::new(|_| Ok(false)),
+            lock: None,
         };
         Box::new(ArchiveSink::prepare(new, false).expect("a sink"))
     }

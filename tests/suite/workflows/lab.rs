@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ocm::error::Result;
 use ocm::image::place::Location;
-use ocm::monitor::Silent;
+use ocm::monitor::{Event, Monitor, Silent};
+use ocm::store::archive::Lock;
 use ocm::workflow::Settings;
 use ocm::workflow::sync::{ArchiveOptions, Outcome, Request, sync};
 use tempfile::TempDir;
@@ -97,6 +98,38 @@ impl Lab {
         sync(request, &self.settings).await
     }
 
+    /// The volumes, sums and catalogues of an archive by name, and their content.
+    pub(crate) fn archive(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
+        let folder = self.folder(name);
+        let files = self.snapshot(name).into_iter().filter(|(path, _)| path.parent() == Some(&folder));
+        files.map(|(path, content)| (path.file_name().expect("a name").to_string_lossy().into_owned(), content)).collect()
+    }
+
+    /// Begins a run and drops it as soon as `stop` says so; waits until nothing of it writes any more.
+    pub(crate) async fn cut(&self, request: Request, stop: impl Fn() -> bool) {
+        let Location::Archive { path, .. } = request.to.clone() else { panic!("{}: no archive", request.to) };
+        let stopped = async {
+            for _ in 0..60_000 {
+                if stop() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            panic!("{}: it never came so far", path.display());
+        };
+        tokio::select! {
+            ended = sync(request, &self.settings) => panic!("it ended before it was stopped: {ended:?}"),
+            () = stopped => {}
+        }
+        for _ in 0..10_000 {
+            if Lock::take(&path, "a test").is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("{}: it is still written to", path.display());
+    }
+
     /// The files of a folder, hidden ones too, and their content.
     pub(crate) fn snapshot(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
@@ -118,6 +151,37 @@ impl Lab {
         let mark = format!(".g{generation:04}-");
         for path in self.snapshot(name).into_keys().filter(|path| path.to_string_lossy().contains(&mark)) {
             std::fs::remove_file(path).expect("removed");
+        }
+    }
+}
+
+/// A monitor that keeps what it is told in words.
+#[derive(Default)]
+pub(crate) struct Heard(Mutex<Vec<String>>);
+
+impl Heard {
+    /// Listens to the runs of `lab` from now on.
+    pub(crate) fn of(lab: &mut Lab) -> Arc<Self> {
+        let heard = Arc::<Self>::default();
+        lab.settings.monitor = heard.clone();
+        heard
+    }
+
+    /// Whether a note or warning has all of these words.
+    pub(crate) fn has(&self, words: &[&str]) -> bool {
+        self.lines().iter().any(|line| words.iter().all(|word| line.contains(word)))
+    }
+
+    /// Notes and warnings, in order.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().expect("no panic while it is held").clone()
+    }
+}
+
+impl Monitor for Heard {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Note(text) | Event::Warning(text) = event {
+            self.0.lock().expect("no panic while it is held").push(text.to_owned());
         }
     }
 }

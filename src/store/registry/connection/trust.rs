@@ -32,9 +32,8 @@ pub(super) fn tls(host: &str, environment: &Environment, verify: bool) -> Result
         .map_err(|error| failed(error.to_string()))?
         .dangerous();
     let builder = if verify {
-        let mut certificates = local.authorities;
-        certificates.extend(system_roots(environment));
-        let judge = Trusting::new(provider, &certificates).map_err(failed)?;
+        let environment = environment.clone();
+        let judge = Trusting::new(provider, local.authorities, move || system_roots(&environment));
         builder.with_custom_certificate_verifier(Arc::new(judge))
     } else {
         builder.with_custom_certificate_verifier(Arc::new(Unverified(provider)))

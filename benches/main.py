@@ -1,0 +1,49 @@
+"""Runs the bench: all areas, or those named. See `tools/bench`."""
+
+import argparse
+import pathlib
+import tempfile
+
+import archive
+import between_registries
+import images
+import table
+import to_archive
+import to_registry
+from lab import MIB, Lab
+
+AREAS = ("to_archive", "to_registry", "between_registries", "archive")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--ocm", required=True, help="the program that is measured")
+    parser.add_argument("--reader", required=True, help="the program that reads an archive by the library")
+    parser.add_argument("--images", help="an OCI layout of images with tags; without one, some are made")
+    parser.add_argument("--runs", type=int, default=5, help="how often everything is run, after once unmeasured")
+    parser.add_argument("areas", nargs="*", choices=[*AREAS, []], help="what is measured; all, if nothing is named")
+    return parser.parse_args()
+
+
+def main():
+    asked = arguments()
+    with tempfile.TemporaryDirectory(prefix="ocm-bench-") as folder:
+        lab = Lab(folder, pathlib.Path(asked.ocm).absolute(), asked.runs)
+        print(f"machine: {table.machine()}; medians of {asked.runs} runs after one unmeasured, all in turns")
+        layout = images.Layout.open(pathlib.Path(asked.images).absolute()) if asked.images else images.make_some(lab.fresh("images"))
+        unique, counted = sum(layout.blobs().values()), layout.counted_by_image()
+        kind = "given" if asked.images else "made on the spot"
+        print(f"images: {len(layout.images)}, {kind}, {unique / 1e6:.0f} MB of blobs, {counted / 1e6:.0f} MB counted image by image")
+        goals = table.Goals()
+        measures = {
+            "to_archive": lambda: to_archive.measure(lab, layout, goals),
+            "to_registry": lambda: to_registry.measure(lab, layout, goals),
+            "between_registries": lambda: between_registries.measure(lab, layout, goals),
+            "archive": lambda: archive.measure(lab, layout, asked.reader, goals),
+        }
+        for area in asked.areas or AREAS:
+            measures[area]()
+        goals.show()
+
+
+main()

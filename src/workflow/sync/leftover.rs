@@ -1,0 +1,90 @@
+//! What an interrupted run has left in an archive directory: a set to go on with, or the last steps of a finished one.
+//!
+//! **Invariants.** The caller holds the lock of the directory, but for a dry run, which changes nothing here.
+//!
+//! *Not here:* how a set goes on (`store::archive`).
+
+use std::path::{Path, PathBuf};
+
+use super::command::Command;
+use super::{Request, Settings};
+use crate::error::Result;
+use crate::monitor::Event;
+use crate::store::archive::{self, SetFacts, Shelf, Unfinished};
+use crate::workflow::blocking;
+use crate::workspace::Workspace;
+
+/// Does what is left to be done for a set whose last volume has its name: its catalogue, handing it over, tidying up.
+pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settings, workspace: &Workspace) -> Result<()> {
+    let (command, catalogues) = (command(request), workspace.catalogues());
+    let folder = folder.to_owned();
+    let note = blocking(move || {
+        let Some(unfinished) = Unfinished::load(&folder)? else { return Ok(None) };
+        let Some(set) = finished(&unfinished, &folder, &catalogues)? else { return Ok(None) };
+        archive::complete(&folder, &set, catalogues, handing(command.clone()))?;
+        let beside = catalogue_of(&unfinished, &folder)?;
+        hand_over_catalogue(command.as_ref(), beside)?;
+        Unfinished::discard(&folder, None)?;
+        Ok(Some(format!("set {} was finished by a run that was interrupted; its last steps are done now", set.generation())))
+    })
+    .await?;
+    note.iter().for_each(|note| settings.monitor.event(Event::Note(note)));
+    Ok(())
+}
+
+/// The plan of an interrupted run, if this is the same request.
+pub(super) fn resumable(folder: &Path, key: &str, settings: &Settings) -> Result<Option<Unfinished>> {
+    let Some(unfinished) = Unfinished::load(folder)? else { return Ok(None) };
+    let (place, monitor) = (folder.display(), &settings.monitor);
+    if unfinished.request == key {
+        monitor.event(Event::Note(&format!("{place}: going on with the set that an interrupted run has begun")));
+        return Ok(Some(unfinished));
+    }
+    monitor.event(Event::Warning(&format!("{place}: an interrupted run of another request lies here; what it had fetched is not used")));
+    Ok(None)
+}
+
+/// The command that is run for finished volumes.
+pub(super) fn command(request: &Request) -> Option<Command> {
+    let text = request.archive.on_volume.clone();
+    text.map(|text| Command { text, release: request.archive.release })
+}
+
+/// The same, as the writer calls it.
+pub(super) fn handing(command: Option<Command>) -> archive::HandOver {
+    Box::new(move |volume| command.as_ref().map_or(Ok(false), |command| command.run(volume)))
+}
+
+/// Runs the command for the files of a catalogue; says which of them are left.
+pub(super) fn hand_over_catalogue(command: Option<&Command>, files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+    let Some(command) = command else { return Ok(files) };
+    let mut left = Vec::new();
+    for path in files {
+        if !command.run_for_catalogue(&path)? {
+            left.push(path);
+        }
+    }
+    Ok(left)
+}
+
+/// The set of a plan, where it is finished: no volume is in the making, and its manifest is here or was kept in the workspace.
+fn finished(unfinished: &Unfinished, folder: &Path, catalogues: &Path) -> Result<Option<SetFacts>> {
+    if unfinished.is_in_the_making(folder)? {
+        return Ok(None);
+    }
+    for place in [folder, catalogues] {
+        let shelf = Shelf::open(place)?;
+        let set = shelf.found().sets.iter().find(|set| set.id().to_string() == unfinished.set && set.manifest.is_some());
+        if let Some(set) = set {
+            return SetFacts::of(set).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The files of the catalogue beside the volumes.
+fn catalogue_of(unfinished: &Unfinished, folder: &Path) -> Result<Vec<PathBuf>> {
+    let shelf = Shelf::open(folder)?;
+    let set = shelf.found().sets.iter().find(|set| set.id().to_string() == unfinished.set);
+    Ok(set.iter().flat_map(|set| set.catalogues.values()).map(|file| file.path.clone()).collect())
+}
