@@ -10,6 +10,7 @@ mod console;
 mod durations;
 mod failure;
 mod figures;
+mod gather;
 mod inspect;
 mod interrupt;
 mod logs;
@@ -55,6 +56,7 @@ enum Verb {
     Sync(sync::Arguments),
     Ls(ls::Arguments),
     Inspect(inspect::Arguments),
+    Gather(gather::Arguments),
 
     Verify(verify::Arguments),
     Completion(completion::Arguments),
@@ -87,6 +89,7 @@ impl Verb {
             Self::Sync(verb) => verb.run(runner),
             Self::Ls(verb) => verb.run(runner),
             Self::Inspect(verb) => verb.run(runner),
+            Self::Gather(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),
             Self::Man(verb) => verb.run(runner),

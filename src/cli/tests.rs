@@ -19,6 +19,7 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm -o json ls",
         "ocm inspect /mnt/x nginx:1 --raw",
         "ocm verify --quick a b",
+        "ocm gather /media/dvd /mnt/disk",
         "ocm sync --on-volume true --release a b",
     ] {
         assert!(parsed(line).is_ok(), "{line}: {}", parsed(line).expect_err("an error"));
@@ -44,6 +45,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("ocm inspect a --raw", "IMAGE"),
         ("ocm ls a b", "unexpected argument"),
         ("ocm verify", "ARCHIVE|FILE"),
+        ("ocm gather", "SOURCE… ARCHIVE"),
         ("ocm mirror", "unrecognized subcommand"),
     ] {
         let error = parsed(line).expect_err(line);
@@ -94,7 +96,7 @@ fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String
 
 #[test]
 fn every_field_of_a_document_is_explained() {
-    use super::show::{inspect, list, sync, verify};
+    use super::show::{gather, inspect, list, sync, verify};
     let failed = failure::tests::failed("a.io/b:1", crate::error::Error::failed("x").hint("y"));
     let items = vec![sync::tests::done("a.io/a:1", Some(1)), failed];
     let synced = crate::workflow::sync::Outcome {
@@ -109,6 +111,7 @@ fn every_field_of_a_document_is_explained() {
         runner::document("ocm.sync.v1", Class::Partial, &synced),
         runner::document("ocm.ls.v1", Class::Done, &listed),
         runner::document("ocm.inspect.image.v1", Class::Done, &inspect::tests::view()),
+        runner::document("ocm.gather.v1", Class::Needed, &gather::tests::outcome()),
         runner::document("ocm.verify.v1", Class::Damaged, &verified),
     ];
     let explained = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/json.md")).expect("json.md");

@@ -65,7 +65,12 @@ fn answers_have_their_stream_and_exit_code() {
         (&["mirror"], 2, "", "unrecognized subcommand"),
         (&["sync", "a"], 2, "", "error: one place alone is no sync\n  hint:    name where from, and last where to\n"),
         (&["sync", "s3://b", "x"], 2, "", "s3:// is not a kind of place"),
-        (&["sync", "a", "b", "--release"], 2, "", "error: --release lets go of volumes that no command took\n  hint:    add --on-volume CMD\n"),
+        (
+            &["sync", "a", "b", "--release"],
+            2,
+            "",
+            "error: --release lets go of volumes that no command took\n  hint:    add --on-volume CMD\n",
+        ),
         (&["sync", "a", "b", "--full", "--since", "2026-01-01"], 2, "", "error: --full builds on nothing"),
         (&["ls"], 2, "", "error: .: there is no ocm archive here\n  hint:"),
         (&["ls", "oci:x"], 2, "", "error: oci:x is no archive directory\n  hint:"),
@@ -90,7 +95,8 @@ fn a_variable_stands_for_an_option_and_an_empty_one_for_nothing() {
     for (name, value, code, err) in [
         ("OCM_VOLUME_SIZE", "1MiB", 2, "mostly overhead"),
         ("OCM_VOLUME_SIZE", "", 2, "one place alone"),
-        ("OCM_FULL", "no", 2, "lists nothing"),
+        ("OCM_FULL", "no", 2, "one place alone"),
+        ("OCM_FULL", "1", 2, "--full builds on nothing"),
         ("OCM_RELEASE", "1", 2, "--on-volume"),
         ("OCM_COLOR", "always", 2, "\u{1b}[1;31merror:"),
     ] {

@@ -121,3 +121,20 @@ fn a_volume_that_is_elsewhere_is_asked_for() {
     let last_alone = ocm.run(&["verify", &first.display().to_string()]);
     assert_eq!(last_alone.code, Some(0), "{last_alone:?}");
 }
+
+#[test]
+fn volumes_are_gathered_one_medium_after_the_other() {
+    let ocm = Ocm::new();
+    let layout = Layout::at(&ocm.home.path().join("layout"));
+    layout.tag("registry.example/team/one:1", &layout.image(&Image::generated(1, 40_000_000)));
+    let said = ocm.run(&["sync", "--volume-size", "16MiB", &format!("oci:{}", ocm.path("layout")), &ocm.path("disk")]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let first = volume(&ocm.path("disk"));
+    let one = ocm.run(&["gather", &first.display().to_string(), &ocm.path("far")]);
+    assert_eq!(one.code, Some(5), "{one:?}");
+    assert!(one.out.contains("volume 1   ") && one.out.contains("have 1 of at least 2"), "{one:?}");
+    let all = ocm.run(&["gather", &ocm.path("disk"), &ocm.path("far")]);
+    assert_eq!(all.code, Some(0), "{all:?}");
+    assert!(all.out.contains("here already") && all.out.contains(": all here, "), "{all:?}");
+    assert_eq!(ocm.run(&["verify", &ocm.path("far")]).code, Some(0));
+}
