@@ -1,7 +1,8 @@
 //! Archives on removable media, one medium at a time: gathering them.
 //!
-//! *Not here:* whole runs of `sync` (`workflows`).
+//! *Not here:* handing volumes on as they are written (`handing`), runs that stop in other ways (`resume`).
 
+mod handing;
 mod mounts;
 mod shop;
 
