@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ocm::image::Digest;
 use ocm::transfer::Class;
+use ocm::workflow::Settings;
 use ocm::workflow::sync::{Request, SetOutcome, sync};
 use ocm::workspace::Workspace;
 
@@ -38,9 +39,19 @@ fn handing(shop: &Shop, archive: &str, command: String, release: bool) -> Reques
     request
 }
 
+/// The settings of the near side, which knows nothing of the archive that the shop has.
+fn near(shop: &Shop) -> Settings {
+    Settings { workspace: Some(shop.lab.folder("near")), ..shop.lab.settings.clone() }
+}
+
+/// What the near side knows.
+fn workspace(shop: &Shop) -> Workspace {
+    Workspace::new(shop.lab.folder("near"))
+}
+
 /// The set that such a run writes.
 async fn handed(shop: &Shop, archive: &str, command: String, release: bool) -> SetOutcome {
-    let made = sync(handing(shop, archive, command, release), &shop.lab.settings).await.expect("a run");
+    let made = sync(handing(shop, archive, command, release), &near(shop)).await.expect("a run");
     assert_eq!(made.class(), Class::Done);
     made.set.expect("a set")
 }
@@ -61,7 +72,7 @@ async fn the_command_is_told_what_it_is_given() {
         assert!(path.is_absolute());
     }
     assert!(set.volumes.iter().all(|volume| !volume.released));
-    assert_eq!(Workspace::new(shop.lab.folder("workspace")).released(&set.id).expect("readable"), None);
+    assert_eq!(workspace(&shop).released(&set.id).expect("readable"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,13 +102,13 @@ async fn after_failures_of_the_command_the_media_hold_what_an_uninterrupted_run_
     };
     let last = shop.volumes().len();
     for fails in ["volume-1", "volume-3", "volume-3", &format!("volume-{last}"), "catalogue-1"] {
-        let error = sync(handing(&shop, "other/disk", burn(fails), true), &shop.lab.settings).await.expect_err(fails);
+        let error = sync(handing(&shop, "other/disk", burn(fails), true), &near(&shop)).await.expect_err(fails);
         assert!(error.to_string().contains("exit status: 3"), "{error}");
         let calls = calls(&log);
         let (kind, number, ..) = calls.last().expect("a call");
         assert_eq!(format!("{kind}-{number}"), fails, "it stops there");
     }
-    sync(handing(&shop, "other/disk", burn("nothing"), true), &shop.lab.settings).await.expect("it goes on");
+    sync(handing(&shop, "other/disk", burn("nothing"), true), &near(&shop)).await.expect("it goes on");
     let good = std::fs::read_to_string(good).expect("a list");
     let expected: Vec<String> = (1..=last).map(|number| format!("volume-{number}")).chain(["catalogue-1".to_owned()]).collect();
     assert_eq!(good.lines().collect::<Vec<_>>(), expected, "each file was burnt once");
@@ -124,7 +135,7 @@ async fn what_was_let_go_is_known_to_be_elsewhere() {
     let shop = Shop::small().await;
     let media = shop.lab.folder("media");
     std::fs::create_dir(&media).expect("a folder");
-    let workspace = Workspace::new(shop.lab.folder("workspace"));
+    let workspace = workspace(&shop);
     // A command that moves the file away lets go of it as well.
     for (archive, then, release) in [("one/disk", "true".to_owned(), true), ("two/disk", format!("mv $OCM_VOLUME {}", media.display()), false)] {
         let set = handed(&shop, archive, then, release).await;
@@ -149,13 +160,13 @@ async fn what_was_let_go_of_a_set_that_is_given_up_is_named_and_forgotten() {
     let mut shop = Shop::small().await;
     let heard = Heard::of(&mut shop.lab);
     let fails = "[ $OCM_VOLUME_NUMBER = 1 ]".to_owned();
-    sync(handing(&shop, "staging", fails, true), &shop.lab.settings).await.expect_err("it fails at volume 2");
-    let workspace = Workspace::new(shop.lab.folder("workspace"));
+    sync(handing(&shop, "staging", fails, true), &near(&shop)).await.expect_err("it fails at volume 2");
+    let workspace = workspace(&shop);
     let given_up = workspace.released_from(&shop.lab.folder("staging")).expect("readable");
     assert_eq!(given_up.iter().map(|released| released.volumes()).collect::<Vec<_>>(), [[1]]);
     let mut other = handing(&shop, "staging", "true".to_owned(), false);
     other.archive.level = 4;
-    sync(other, &shop.lab.settings).await.expect("another set");
+    sync(other, &near(&shop)).await.expect("another set");
     assert!(heard.has(&["v001.ocm.tar", "handed on for a set that was never finished"]), "{:?}", heard.lines());
     assert!(workspace.released_from(&shop.lab.folder("staging")).expect("readable").is_empty());
 }
