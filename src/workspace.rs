@@ -5,11 +5,14 @@
 //!
 //! *Not here:* what is decided from it (`workflow`).
 
+mod released;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::released::{Released, ReleasedFile};
 use crate::error::{Error, Result};
 use crate::image::{Digest, ends::Receipt};
 

@@ -159,6 +159,7 @@ fn after(error: crate::error::Error, outcome: &Outcome) -> crate::error::Error {
     let taken = outcome.volumes.iter().filter(|volume| matches!(volume.fate, Fate::Copied | Fate::ReplacedDamaged)).count();
     match taken {
         0 => error,
-        taken => error.note(format!("{taken} volumes were copied before it, and are sound")),
+        1 => error.note("1 volume was copied before that, and is sound"),
+        taken => error.note(format!("{taken} volumes were copied before that, and are sound")),
     }
 }

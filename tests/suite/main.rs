@@ -14,6 +14,7 @@ mod cli;
 mod conformance;
 mod faults;
 mod layouts;
+mod removable;
 mod resume;
 mod sets;
 mod support_works;

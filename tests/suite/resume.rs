@@ -377,7 +377,7 @@ async fn a_run_that_ended_after_its_last_volume_is_completed_by_the_next_one() {
     assert!(half.lab.archive("whole/disk") == half.lab.archive("cut/disk"));
     assert!(!half.folder().join(".ocm").exists());
     let handed = std::fs::read_to_string(handed).expect("the command ran");
-    assert_eq!(handed, format!("volume {volumes}\ncatalogue\n"), "only what was not handed over");
+    assert_eq!(handed, format!("volume {volumes}\ncatalogue 1\n"), "only what was not handed over");
     assert_eq!(std::fs::read_dir(half.lab.folder("workspace/catalogues")).expect("kept").count(), 1);
 }
 
@@ -427,7 +427,7 @@ async fn a_command_that_fails_stops_at_its_volume_and_the_next_run_goes_on_there
     let numbers: Vec<&str> = log.lines().collect();
     assert_eq!(numbers[..3], ["volume 1", "volume 2", "volume 2"], "{log}");
     assert_eq!(numbers.iter().filter(|line| line.starts_with("volume")).count(), made.volumes.len() + 1, "each once more: {log}");
-    assert!(log.ends_with("catalogue\n"), "{log}");
+    assert!(log.ends_with("catalogue 1\n"), "{log}");
     // What was carried away is a whole archive.
     let far = lab.sync(&[&discs], &format!("oci:{}", lab.path("layout"))).await.expect("readable");
     assert_eq!(far.class(), Class::Done);
@@ -454,7 +454,7 @@ async fn a_run_that_is_stopped_while_a_volume_is_handed_over_hands_it_over_again
     .await;
     let made = lab
         .sync_with(&from, &lab.path("disk"), |request| {
-            (request.archive.volume_bytes, request.archive.on_volume) = (4 << 20, Some(format!("echo $OCM_VOLUME_NUMBER >> {}", log.display())));
+            (request.archive.volume_bytes, request.archive.on_volume) = (4 << 20, Some(format!("[ $OCM_VOLUME_KIND = catalogue ] || echo $OCM_VOLUME_NUMBER >> {}", log.display())));
         })
         .await
         .expect("it goes on");

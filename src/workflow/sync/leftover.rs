@@ -12,16 +12,16 @@ use crate::error::Result;
 use crate::monitor::Event;
 use crate::store::archive::{self, SetFacts, Shelf, Unfinished};
 use crate::workflow::blocking;
-use crate::workspace::Workspace;
+use crate::workspace::{Released, Workspace};
 
 /// Does what is left to be done for a set whose last volume has its name: its catalogue, handing it over, tidying up.
 pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settings, workspace: &Workspace) -> Result<()> {
-    let (command, catalogues) = (command(request), workspace.catalogues());
-    let folder = folder.to_owned();
+    let (request, workspace, folder) = (request.clone(), workspace.clone(), folder.to_owned());
     let note = blocking(move || {
         let Some(unfinished) = Unfinished::load(&folder)? else { return Ok(None) };
-        let Some(set) = finished(&unfinished, &folder, &catalogues)? else { return Ok(None) };
-        archive::complete(&folder, &set, catalogues, handing(command.clone()))?;
+        let Some(set) = finished(&unfinished, &folder, &workspace.catalogues())? else { return Ok(None) };
+        let command = Command::of(&request, &workspace, released(set.id(), set.lineage_name(), set.generation(), &folder));
+        archive::complete(&folder, &set, workspace.catalogues(), handing(command.clone()))?;
         let beside = catalogue_of(&unfinished, &folder)?;
         hand_over_catalogue(command.as_ref(), beside)?;
         Unfinished::discard(&folder, None)?;
@@ -44,23 +44,23 @@ pub(super) fn resumable(folder: &Path, key: &str, settings: &Settings) -> Result
     Ok(None)
 }
 
-/// The command that is run for finished volumes.
-pub(super) fn command(request: &Request) -> Option<Command> {
-    let text = request.archive.on_volume.clone();
-    text.map(|text| Command { text, release: request.archive.release })
+/// What is let go of a set, before anything is.
+pub(super) fn released(set: String, lineage: &str, generation: u32, folder: &Path) -> Released {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    Released { set, lineage: lineage.to_owned(), generation, folder, files: Vec::new() }
 }
 
-/// The same, as the writer calls it.
+/// A command as the writer calls it.
 pub(super) fn handing(command: Option<Command>) -> archive::HandOver {
     Box::new(move |volume| command.as_ref().map_or(Ok(false), |command| command.run(volume)))
 }
 
-/// Runs the command for the files of a catalogue; says which of them are left.
-pub(super) fn hand_over_catalogue(command: Option<&Command>, files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
-    let Some(command) = command else { return Ok(files) };
+/// Runs the command for the files of a catalogue, given with their numbers; says which of them are left.
+pub(super) fn hand_over_catalogue(command: Option<&Command>, files: Vec<(u32, PathBuf)>) -> Result<Vec<PathBuf>> {
+    let Some(command) = command else { return Ok(files.into_iter().map(|(_, path)| path).collect()) };
     let mut left = Vec::new();
-    for path in files {
-        if !command.run_for_catalogue(&path)? {
+    for (number, path) in files {
+        if !command.run_for_catalogue(number, &path)? {
             left.push(path);
         }
     }
@@ -82,9 +82,9 @@ fn finished(unfinished: &Unfinished, folder: &Path, catalogues: &Path) -> Result
     Ok(None)
 }
 
-/// The files of the catalogue beside the volumes.
-fn catalogue_of(unfinished: &Unfinished, folder: &Path) -> Result<Vec<PathBuf>> {
+/// The files of the catalogue beside the volumes, with their numbers.
+fn catalogue_of(unfinished: &Unfinished, folder: &Path) -> Result<Vec<(u32, PathBuf)>> {
     let shelf = Shelf::open(folder)?;
     let set = shelf.found().sets.iter().find(|set| set.id().to_string() == unfinished.set);
-    Ok(set.iter().flat_map(|set| set.catalogues.values()).map(|file| file.path.clone()).collect())
+    Ok(set.iter().flat_map(|set| &set.catalogues).map(|(number, file)| (*number, file.path.clone())).collect())
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::leftover::{self, command, hand_over_catalogue, handing};
+use super::command::Command;
+use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::{Line, Parent};
 use super::origins::Origins;
 use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, space};
@@ -98,6 +99,8 @@ struct Draft {
     parent_generation: Option<u32>,
     unfinished: Unfinished,
     resumed: bool,
+    /// What is run for its files.
+    command: Option<Command>,
     /// Which source each item comes from.
     sources: BTreeMap<(crate::image::Reference, crate::image::Role), usize>,
 }
@@ -125,6 +128,7 @@ impl Draft {
         let parent_generation = line.parent.as_ref().map(|parent| parent.facts.generation());
         let options = serde_json::json!({"level": archive.level, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished = Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new() };
+        let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
         let new = NewSet {
             folder: folder.to_owned(),
             set,
@@ -139,13 +143,13 @@ impl Draft {
             notes: wanted.iter().filter_map(|wanted| Some((wanted.item.digest()?, wanted.item.origin.to_string()))).collect(),
             options,
             catalogue: workspace.catalogues(),
-            on_volume: handing(command(request)),
+            on_volume: handing(command.clone()),
             lock: None,
             parent: line.parent.map(|parent| parent.source),
         };
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
-        (new, Self { parent: contents, parent_generation, unfinished, resumed, sources: sources.collect() })
+        (new, Self { parent: contents, parent_generation, unfinished, resumed, sources: sources.collect(), command })
     }
 
     async fn write(
@@ -172,27 +176,33 @@ impl Draft {
         }
         space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
         if !self.resumed {
-            self.begin(&folder, &plan, settings)?;
+            self.begin(&folder, &plan, settings, workspace)?;
         }
         let written = sink.written();
         let options = transfer::Options { jobs: settings.jobs, image_timeout: settings.image_timeout };
         let (report, _) = transfer(plan, Box::new(sink), options, Arc::clone(&settings.monitor)).await?;
         outcome.report = report;
         if let Some(written) = written.get() {
-            let released = self.hand_over_catalogue(request, written, &folder).await?;
-            outcome.set = Some(self.told(written, name, generation, request.archive.release, released));
+            let catalogue = self.hand_over_catalogue(written, &folder).await?;
+            let released = workspace.released(&self.unfinished.set)?.map(|released| released.volumes()).unwrap_or_default();
+            outcome.set = Some(self.told(written, name, generation, &released, catalogue));
             Unfinished::discard(&folder, None)?;
         }
         Ok(outcome)
     }
 
     /// Keeps the plan, in place of what another run has left.
-    fn begin(&mut self, folder: &Path, plan: &Plan, settings: &Settings) -> Result<()> {
+    fn begin(&mut self, folder: &Path, plan: &Plan, settings: &Settings, workspace: &Workspace) -> Result<()> {
         let before = Unfinished::load(folder)?.map(|unfinished| unfinished.set);
         for path in Unfinished::discard(folder, before.as_deref())? {
             settings
                 .monitor
                 .event(Event::Warning(&format!("{}: it is of a set that was never finished; it is not used and can be removed", path.display())));
+        }
+        if let Some(released) = before.map(|set| workspace.forget_released(&set)).transpose()?.flatten() {
+            let names: Vec<&str> = released.files.iter().map(|file| file.name.as_str()).collect();
+            let text = format!("{}: handed on for a set that was never finished; no other set uses them", names.join(", "));
+            settings.monitor.event(Event::Warning(&text));
         }
         let items = plan.items().iter().map(|planned| planned.item.clone());
         let source = |item: &Item| self.sources.get(&(item.origin.clone(), item.role)).copied().unwrap_or_default();
@@ -201,19 +211,20 @@ impl Draft {
     }
 
     /// Runs the command of the volumes for the catalogue beside them too; says which of its files are left.
-    async fn hand_over_catalogue(&self, request: &Request, written: &Written, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
-        let beside = written.catalogue.iter().filter(|path| path.parent() == Some(folder)).cloned().collect();
-        let command = command(request);
+    async fn hand_over_catalogue(&self, written: &Written, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+        let beside = written.catalogue.iter().filter(|path| path.parent() == Some(folder)).cloned();
+        let beside: Vec<_> = (1..).zip(beside).collect();
+        let command = self.command.clone();
         blocking(move || hand_over_catalogue(command.as_ref(), beside)).await
     }
 
-    fn told(&self, written: &Written, lineage: String, generation: u32, released: bool, catalogue: Vec<std::path::PathBuf>) -> SetOutcome {
+    fn told(&self, written: &Written, lineage: String, generation: u32, released: &[u32], catalogue: Vec<std::path::PathBuf>) -> SetOutcome {
         let volume = |volume: &crate::store::archive::WrittenVolume| VolumeOutcome {
             number: volume.number,
             path: volume.path.clone(),
             bytes: volume.bytes,
             sha256: volume.sum,
-            released,
+            released: released.contains(&volume.number),
         };
         let items = written.contents.items();
         SetOutcome {
