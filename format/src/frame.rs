@@ -68,8 +68,7 @@ pub fn wrap(content: &mut dyn Read, limit: u32, out: &mut Vec<u8>) -> io::Result
     out.resize(wrapped_bytes(most), 0);
     let (header, mut room) = out.split_at_mut_checked(WRAP_HEADER).unwrap_or_default();
     let (mut plain, mut blocks) = (0usize, Vec::new());
-    loop {
-        let Some((head, rest)) = room.split_at_mut_checked(BLOCK_HEADER) else { break };
+    while let Some((head, rest)) = room.split_at_mut_checked(BLOCK_HEADER) {
         let block = MAX_BLOCK.min(most.saturating_sub(plain)).min(rest.len());
         let (block, rest) = rest.split_at_mut_checked(block).unwrap_or_default();
         let count = read_full(content, block)?;

@@ -52,7 +52,8 @@ fn frame_header() -> FrameHeader {
 
 /// As the dumps of SPEC.md are written; lines of zeros are left out.
 fn dump(bytes: &[u8]) -> String {
-    let line = |(n, line): (usize, &[u8])| format!("{:03x} {}\n", n * 16, line.iter().map(|byte| format!(" {byte:02x}")).collect::<String>());
+    let line =
+        |(n, line): (usize, &[u8])| format!("{:03x} {}\n", n * 16, line.iter().map(|byte| format!(" {byte:02x}")).collect::<String>());
     let is_last = |n: usize| n == bytes.len().div_ceil(16) - 1;
     bytes.chunks(16).enumerate().filter(|(n, line)| is_last(*n) || line.iter().any(|byte| *byte != 0)).map(line).collect()
 }

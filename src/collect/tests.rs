@@ -1,3 +1,5 @@
+//! Tests of [`super::collect`].
+
 use super::*;
 use crate::monitor::Silent;
 use crate::plan::lab::{Lab, Trouble, name, platform};

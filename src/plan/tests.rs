@@ -1,3 +1,5 @@
+//! Tests of [`super::Plan`].
+
 mod walk;
 
 use std::time::Instant;

@@ -1,3 +1,5 @@
+//! Tests of [`super::transfer`].
+
 use std::sync::Mutex;
 use std::time::Instant;
 

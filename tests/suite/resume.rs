@@ -120,9 +120,10 @@ async fn a_delta_that_goes_on_needs_of_its_parent_what_one_in_one_go_needs() {
     proxy.forget();
     lab.sync(&from, &lab.path("whole/disk")).await.expect("a run that nobody stops");
     let all = fetched(&proxy);
+    // Both archives are of one lineage here; what the workspace knows of the first would make the second a third generation.
+    std::fs::remove_dir_all(lab.folder("workspace")).expect("removed");
     cut_before(&lab, &proxy, &from, &layers[4], all).await;
     lab.sync(&from, &lab.path("cut/disk")).await.expect("it goes on");
-    if let Ok(to) = std::env::var("KEEP") { for p in ["whole/disk", "cut/disk"] { let d = format!("{to}/{p}"); std::fs::create_dir_all(&d).unwrap(); for (n, c) in lab.archive(p) { std::fs::write(format!("{d}/{n}"), c).unwrap(); } } }
     assert!(lab.archive("whole/disk") == lab.archive("cut/disk"));
 }
 
@@ -155,7 +156,8 @@ impl Half {
         half.proxy.forget();
         let late = Digest::of(&layers[18].stored()).to_string();
         half.proxy.set(move |request| if request.path.ends_with(&late) { Fault::none().delay(FOR_EVER) } else { Fault::none() });
-        let written = || half.lab.folder("cut/disk").exists() && half.lab.archive("cut/disk").values().map(Vec::len).sum::<usize>() > 6 << 20;
+        let written =
+            || half.lab.folder("cut/disk").exists() && half.lab.archive("cut/disk").values().map(Vec::len).sum::<usize>() > 6 << 20;
         half.lab.cut(half.request("cut/disk"), written).await;
         half.proxy.set(|_| Fault::none());
         half.proxy.forget();
@@ -454,7 +456,8 @@ async fn a_run_that_is_stopped_while_a_volume_is_handed_over_hands_it_over_again
     .await;
     let made = lab
         .sync_with(&from, &lab.path("disk"), |request| {
-            (request.archive.volume_bytes, request.archive.on_volume) = (4 << 20, Some(format!("[ $OCM_VOLUME_KIND = catalogue ] || echo $OCM_VOLUME_NUMBER >> {}", log.display())));
+            (request.archive.volume_bytes, request.archive.on_volume) =
+                (4 << 20, Some(format!("[ $OCM_VOLUME_KIND = catalogue ] || echo $OCM_VOLUME_NUMBER >> {}", log.display())));
         })
         .await
         .expect("it goes on");

@@ -1,3 +1,5 @@
+//! Tests of what a plan finds in images.
+
 use super::*;
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 //! *Not here:* the order of steps (`plan`), how bytes go up (`upload`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -79,15 +80,22 @@ impl RegistrySink {
     async fn put_under(&self, repository: &Repository, key: &str, manifest: &Manifest) -> Result<bool> {
         let what = format!("push manifest {key} to {repository}");
         let body = manifest.bytes().clone().into_inner();
-        let request = Request::put(url(repository, key), Access::push(repository))
-            .header(CONTENT_TYPE, value(&manifest.descriptor().media_type)?)
-            .body(RequestBody::Bytes(body));
-        let response = self.host.connection.send(request).await?;
-        if !is_success(&response) {
-            return Err(named(Refusal::read(response, &what).await, manifest));
+        let mut waits = UNSETTLED_WAITS.iter();
+        loop {
+            let request = Request::put(url(repository, key), Access::push(repository))
+                .header(CONTENT_TYPE, value(&manifest.descriptor().media_type)?)
+                .body(RequestBody::Bytes(body.clone()));
+            let response = self.host.connection.send(request).await?;
+            if is_success(&response) {
+                same(&manifest.digest(), answered_digest(&response), &what)?;
+                return Ok(response.header("oci-subject").is_some());
+            }
+            let refusal = Refusal::read(response, &what).await;
+            match waits.next().filter(|_| refusal.has("DIGEST_INVALID")) {
+                Some(wait) => tokio::time::sleep(*wait).await,
+                None => return Err(named(refusal, manifest)),
+            }
         }
-        same(&manifest.digest(), answered_digest(&response), &what)?;
-        Ok(response.header("oci-subject").is_some())
     }
 
     /// Lists `manifest` as a referrer of `subject` where the registry does not do so itself.
@@ -202,6 +210,10 @@ impl Sink for RegistrySink {
         Ok(())
     }
 }
+
+/// docker-registry writes the link of a manifest in place: an index that is checked while one of its manifests gets another
+/// tag meets an empty link and is refused with `DIGEST_INVALID`. A moment later it is taken.
+const UNSETTLED_WAITS: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
 /// A refusal of a manifest, with what it usually means and the choice there is.
 fn named(refusal: Refusal, manifest: &Manifest) -> Error {

@@ -195,9 +195,10 @@ impl Draft {
     fn begin(&mut self, folder: &Path, plan: &Plan, settings: &Settings, workspace: &Workspace) -> Result<()> {
         let before = Unfinished::load(folder)?.map(|unfinished| unfinished.set);
         for path in Unfinished::discard(folder, before.as_deref())? {
-            settings
-                .monitor
-                .event(Event::Warning(&format!("{}: it is of a set that was never finished; it is not used and can be removed", path.display())));
+            settings.monitor.event(Event::Warning(&format!(
+                "{}: it is of a set that was never finished; it is not used and can be removed",
+                path.display()
+            )));
         }
         if let Some(released) = before.map(|set| workspace.forget_released(&set)).transpose()?.flatten() {
             let names: Vec<&str> = released.files.iter().map(|file| file.name.as_str()).collect();
@@ -218,7 +219,14 @@ impl Draft {
         blocking(move || hand_over_catalogue(command.as_ref(), beside)).await
     }
 
-    fn told(&self, written: &Written, lineage: String, generation: u32, released: &[u32], catalogue: Vec<std::path::PathBuf>) -> SetOutcome {
+    fn told(
+        &self,
+        written: &Written,
+        lineage: String,
+        generation: u32,
+        released: &[u32],
+        catalogue: Vec<std::path::PathBuf>,
+    ) -> SetOutcome {
         let volume = |volume: &crate::store::archive::WrittenVolume| VolumeOutcome {
             number: volume.number,
             path: volume.path.clone(),

@@ -120,7 +120,8 @@ async fn after_failures_of_the_command_the_media_hold_what_an_uninterrupted_run_
 async fn a_set_that_was_handed_on_volume_by_volume_is_gathered_elsewhere_and_usable() {
     let shop = Shop::small().await;
     let media = shop.lab.path("media");
-    let burn = format!("mkdir -p {media}/$OCM_VOLUME_KIND-$OCM_VOLUME_NUMBER && cp $OCM_VOLUME {media}/$OCM_VOLUME_KIND-$OCM_VOLUME_NUMBER/");
+    let burn =
+        format!("mkdir -p {media}/$OCM_VOLUME_KIND-$OCM_VOLUME_NUMBER && cp $OCM_VOLUME {media}/$OCM_VOLUME_KIND-$OCM_VOLUME_NUMBER/");
     let set = handed(&shop, "staging", burn, true).await;
     for number in (1..=set.volumes.len()).rev() {
         let outcome = shop.gather(&[&shop.lab.folder(&format!("media/volume-{number}"))]).await.expect("gathered");
@@ -137,7 +138,9 @@ async fn what_was_let_go_is_known_to_be_elsewhere() {
     std::fs::create_dir(&media).expect("a folder");
     let workspace = workspace(&shop);
     // A command that moves the file away lets go of it as well.
-    for (archive, then, release) in [("one/disk", "true".to_owned(), true), ("two/disk", format!("mv $OCM_VOLUME {}", media.display()), false)] {
+    for (archive, then, release) in
+        [("one/disk", "true".to_owned(), true), ("two/disk", format!("mv $OCM_VOLUME {}", media.display()), false)]
+    {
         let set = handed(&shop, archive, then, release).await;
         let released = workspace.released(&set.id).expect("readable").expect("a note");
         assert_eq!((released.lineage.as_str(), released.generation), ("disk", 1));
@@ -149,7 +152,10 @@ async fn what_was_let_go_is_known_to_be_elsewhere() {
             assert_eq!((note.number, note.bytes, note.sha256), (volume.number, volume.bytes, volume.sha256));
         }
         assert_eq!(released.files.iter().filter(|file| !file.data).count(), 1, "the catalogue too");
-        assert_eq!(workspace.released_from(&shop.lab.folder(archive)).expect("readable").first().map(|found| found.set.clone()), Some(set.id));
+        assert_eq!(
+            workspace.released_from(&shop.lab.folder(archive)).expect("readable").first().map(|found| found.set.clone()),
+            Some(set.id)
+        );
         // Both folders are called `disk`, so it is the same set; the note is made anew for the other one.
         workspace.forget_released(&released.set).expect("forgotten");
     }
