@@ -14,10 +14,11 @@ use crate::store::archive::{self, SetFacts, Shelf, Unfinished};
 use crate::workflow::blocking;
 use crate::workspace::{Released, Workspace};
 
-/// Does what is left to be done for a set whose last volume has its name: its catalogue, handing it over, tidying up.
-pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settings, workspace: &Workspace) -> Result<()> {
+/// Does what is left to be done for a set whose last volume has its name: its catalogue, handing it over, tidying up. Says
+/// which lineage the set is of, where there was one.
+pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settings, workspace: &Workspace) -> Result<Option<String>> {
     let (request, workspace, folder) = (request.clone(), workspace.clone(), folder.to_owned());
-    let note = blocking(move || {
+    let finished = blocking(move || {
         let Some(unfinished) = Unfinished::load(&folder)? else { return Ok(None) };
         let Some(set) = finished(&unfinished, &folder, &workspace.catalogues())? else { return Ok(None) };
         let command = Command::of(&request, &workspace, released(set.id(), set.lineage_name(), set.generation(), &folder));
@@ -25,11 +26,14 @@ pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settin
         let beside = catalogue_of(&unfinished, &folder)?;
         hand_over_catalogue(command.as_ref(), beside)?;
         Unfinished::discard(&folder, None)?;
-        Ok(Some(format!("set {} was finished by a run that was interrupted; its last steps are done now", set.generation())))
+        Ok(Some((set.generation(), set.lineage_name().to_owned())))
     })
     .await?;
-    note.iter().for_each(|note| settings.monitor.event(Event::Note(note)));
-    Ok(())
+    Ok(finished.map(|(generation, lineage)| {
+        let note = format!("set {generation} was finished by a run that was interrupted; its last steps are done now");
+        settings.monitor.event(Event::Note(&note));
+        lineage
+    }))
 }
 
 /// The plan of an interrupted run, if this is the same request.

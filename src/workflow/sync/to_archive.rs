@@ -35,11 +35,14 @@ pub(super) async fn bring(
     workspace: &Workspace,
 ) -> Result<Outcome> {
     let lock = if request.dry_run { None } else { Some(Arc::new(lock(folder)?)) };
+    let mut options = request.archive.clone();
     if lock.is_some() {
-        leftover::complete(request, folder, settings, workspace).await?;
+        // A set that was finished just now is what a new one builds on, also where all of its files were let go.
+        let finished = leftover::complete(request, folder, settings, workspace).await?;
+        options.lineage = options.lineage.or(finished);
     }
     let shelf = Shelf::open(folder)?;
-    let line = Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &request.archive, settings.monitor.as_ref())?;
+    let line = Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &options, settings.monitor.as_ref())?;
     let key = request_key(request, &line);
     let resumed = leftover::resumable(folder, &key, settings)?;
     let wanted = match &resumed {

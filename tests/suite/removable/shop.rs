@@ -35,7 +35,7 @@ impl Shop {
 
     /// An archive of five volumes or more.
     pub(super) async fn small() -> Self {
-        let shop = Self::new(700_000, CAP).await;
+        let shop = Self::new(1_000_000, CAP).await;
         assert!(shop.volumes().len() >= 5, "{:?}", shop.volumes());
         shop
     }
