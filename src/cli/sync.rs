@@ -20,8 +20,12 @@ use crate::workflow::sync::{ArchiveOptions, Request, sync};
 #[derive(Debug, Args)]
 #[command(override_usage = "ocm sync [OPTIONS] <FROM>... <TO>", after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Where from, and last where to: docker://HOST[/REPO[:TAG|@DIGEST]], an archive directory, oci:PATH[:REF]
-    #[arg(required = true, value_name = "FROM… TO")]
+    /// Where from, and last where to.
+    #[arg(
+        help = "Where from, and last where to: docker://HOST[/REPO[:TAG|@DIGEST]], an archive directory, oci:PATH[:REF]",
+        required = true,
+        value_name = "FROM… TO"
+    )]
     places: Vec<Location>,
     /// Only say what would be done
     #[arg(long, env = "OCM_DRY_RUN", value_parser = FalseyValueParser::new())]

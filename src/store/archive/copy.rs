@@ -1,4 +1,4 @@
-//! [`Copy`]: one volume brought from a medium, whole and sound before it gets its name.
+//! [`struct@Copy`]: one volume brought from a medium, whole and sound before it gets its name.
 //!
 //! **Invariants.** The medium is read once, in order, and never written. The copy is hidden until it was made durable, read
 //! back from its own disk and found sound in every byte by the one checker that there is ([`ocm_format::check`]): so
