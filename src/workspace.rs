@@ -93,7 +93,7 @@ impl Workspace {
                 Error::damaged(format!("{}: {error}", path.display())).hint("remove the file: older sets will then be accepted again")
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Ledger::default()),
-            Err(error) => Err(Error::io(path.display(), &error)),
+            Err(error) => Err(Error::io(path.display(), &error).hint("name another place with --workspace")),
         }
     }
 }

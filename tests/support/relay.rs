@@ -21,6 +21,9 @@ const BUFFER_BYTES: u64 = 64 << 10;
 /// How long a client may go on sending a body that nobody wants.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// What a registry without TLS says at once to a client that tries it.
+const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\n";
+
 /// The first lines of a message, and the bytes of its body that came along.
 struct Head {
     start_line: String,
@@ -42,6 +45,9 @@ pub(super) async fn connection(client: TcpStream, shared: Arc<Shared>) {
 }
 
 async fn passed(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
+    if speaks_tls(&client).await? {
+        return client.write_all(NOT_TLS).await;
+    }
     let head = read_head(&mut client).await?;
     let (seen, fault) = shared.meet(&head.start_line, &head.headers);
     sleep(fault.delay).await;
@@ -148,6 +154,12 @@ impl Head {
         let new = changed.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
         format!("{}\r\n{}\r\n", self.start_line, kept.chain(new).collect::<String>())
     }
+}
+
+/// Whether the client begins with a TLS handshake.
+async fn speaks_tls(client: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; 1];
+    Ok(client.peek(&mut first).await? == 1 && first[0] == 0x16)
 }
 
 async fn read_head(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Head> {

@@ -76,7 +76,7 @@ impl Shelf {
 
     /// The sets that `generation` means: that one, or the newest whole one of each lineage.
     pub fn select(&self, generation: Option<u32>) -> Result<Selection<'_>> {
-        let mut selection = Selection { sets: Vec::new(), newer: Vec::new() };
+        let (mut selection, mut damaged) = (Selection { sets: Vec::new(), newer: Vec::new() }, false);
         let mut lineages: Vec<Id> = self.found.sets.iter().map(|set| set.header.lineage).collect();
         lineages.dedup();
         for lineage in lineages {
@@ -87,9 +87,10 @@ impl Shelf {
                     break;
                 }
                 selection.newer.push(lacks(set));
+                damaged |= !set.broken.is_empty() || !set.problems.is_empty();
             }
         }
-        if selection.sets.is_empty() { Err(self.nothing(generation, &selection.newer)) } else { Ok(selection) }
+        if selection.sets.is_empty() { Err(self.nothing(generation, &selection.newer, damaged)) } else { Ok(selection) }
     }
 
     /// The sets whose manifests are here.
@@ -109,8 +110,11 @@ impl Shelf {
         self.found.sets.iter().find(|set| set.id() == id)
     }
 
-    fn nothing(&self, generation: Option<u32>, lacking: &[String]) -> Error {
+    fn nothing(&self, generation: Option<u32>, lacking: &[String], damaged: bool) -> Error {
         let path = self.path.display();
+        if let Some(first) = lacking.first().filter(|_| damaged) {
+            return Error::damaged(format!("{path}: {first}")).hint("copy the files that are named again, or bring another copy of them");
+        }
         if let Some(first) = lacking.first() {
             let error = Error::needed(format!("{path}: {first}"));
             return error.hint("bring the volumes that are missing; `ocm gather` collects them from several media");
@@ -141,5 +145,6 @@ fn lacks(set: &SetFiles) -> String {
         (some, true) => format!("volume {} and its last one", some.join(", ")),
     };
     let broken = set.broken.iter().map(|file| format!("; {}: {}", file.path.display(), file.error.message()));
-    format!("set {} lacks {what}{}", set.header.generation, broken.collect::<String>())
+    let problems = set.problems.iter().map(|error| format!("; {error}"));
+    format!("set {} lacks {what}{}", set.header.generation, broken.chain(problems).collect::<String>())
 }

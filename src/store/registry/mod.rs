@@ -39,6 +39,7 @@ pub use push::RegistrySink;
 /// All registries that one run talks to, by host.
 #[derive(Clone)]
 pub struct Registry {
+    name: Option<Arc<str>>,
     options: Options,
     hosts: Arc<Mutex<BTreeMap<String, Arc<Host>>>>,
 }
@@ -47,7 +48,13 @@ impl Registry {
     /// Registries reached with these options; nothing is connected to before it is asked for.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, hosts: Arc::default() }
+        Self { name: None, options, hosts: Arc::default() }
+    }
+
+    /// The same registries, as a place that a person calls `name`.
+    #[must_use]
+    pub fn called(&self, name: &str) -> Self {
+        Self { name: Some(name.into()), ..self.clone() }
     }
 
     /// The host of this name; clones of one [`Registry`] share it.
@@ -65,7 +72,7 @@ impl Registry {
 #[async_trait]
 impl Source for Registry {
     fn place(&self) -> String {
-        "the registry".to_owned()
+        self.name.as_deref().unwrap_or("the registry").to_owned()
     }
 
     async fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>> {

@@ -37,7 +37,7 @@ impl Line {
             (Some(since), _) if !is_date(since) => return Self::since_place(Path::new(since), &all, options),
             (_, Some(name)) => newest(all.iter().filter(|set| set.name == *name))?,
             (_, None) => {
-                one_lineage(&here)?;
+                one_lineage(shelf.path(), &here)?;
                 newest(here.iter())?
             }
         };
@@ -73,7 +73,7 @@ impl Line {
         let there = shelf.known_sets();
         let wanted = there.iter().filter(|set| generation.is_none_or(|wanted| set.generation == wanted));
         let wanted: Vec<&KnownSet> = wanted.filter(|set| options.lineage.as_ref().is_none_or(|name| set.name == *name)).collect();
-        one_lineage(wanted.iter().copied())?;
+        one_lineage(&path, wanted.iter().copied())?;
         let nothing = || {
             Error::usage(format!("--since {}: there is no set whose manifest is there", path.display()))
                 .hint("name an archive, a catalogue, or a date like 2026-11-01")
@@ -114,7 +114,7 @@ fn newest<'a>(sets: impl Iterator<Item = &'a KnownSet>) -> Result<Option<KnownSe
     Ok(newest.cloned())
 }
 
-fn one_lineage<'a>(sets: impl IntoIterator<Item = &'a KnownSet>) -> Result<()> {
+fn one_lineage<'a>(place: &Path, sets: impl IntoIterator<Item = &'a KnownSet>) -> Result<()> {
     let mut names: Vec<(&str, [u8; 16])> = sets.into_iter().map(|set| (set.name.as_str(), set.lineage)).collect();
     names.sort_unstable();
     names.dedup();
@@ -122,7 +122,8 @@ fn one_lineage<'a>(sets: impl IntoIterator<Item = &'a KnownSet>) -> Result<()> {
         [] | [_] => Ok(()),
         several => {
             let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
-            Err(Error::usage(format!("there are sets of several lineages: {}", names.join(", "))).hint("say which one with --for NAME"))
+            Err(Error::usage(format!("{}: it holds sets of several lineages: {}", place.display(), names.join(", ")))
+                .hint("say which one with --for NAME"))
         }
     }
 }

@@ -47,7 +47,8 @@ pub(super) fn registry_options(settings: &Settings, tls_verify: Option<bool>) ->
 impl Origins {
     /// Opens every place that is named.
     pub(super) async fn open(request: &Request, settings: &Settings) -> Result<Self> {
-        let registry: Arc<dyn Source> = Arc::new(Registry::new(registry_options(settings, settings.src_tls_verify)));
+        let registries = Registry::new(registry_options(settings, settings.src_tls_verify));
+        let mut hosts: BTreeMap<&str, Arc<dyn Source>> = BTreeMap::new();
         let mut origins = Self { origins: Vec::new(), newer: Vec::new() };
         for from in &request.from {
             let origin = match from {
@@ -55,10 +56,11 @@ impl Origins {
                     return Err(Error::usage(format!("docker://{host}: a registry cannot list what it holds"))
                         .hint("name a repository: docker://HOST/REPO[:TAG]"));
                 }
-                Location::Registry { name: Some(name), .. } => {
+                Location::Registry { name: Some(name), host } => {
                     let all = request.all_tags && name.tag().is_none() && name.digest().is_none();
                     let what = if all { What::AllTags(name.repository().clone()) } else { What::Name(name.clone().or_latest()) };
-                    Origin { source: Arc::clone(&registry), what, archive: None }
+                    let source = hosts.entry(host).or_insert_with(|| Arc::new(registries.called(host)));
+                    Origin { source: Arc::clone(source), what, archive: None }
                 }
                 Location::Layout { path, reference } => {
                     let source = LayoutSource::open(path, reference.as_deref()).await?;
