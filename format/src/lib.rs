@@ -16,6 +16,7 @@ pub mod codec;
 pub mod digest;
 pub mod error;
 pub mod frame;
+pub mod gzip;
 mod id;
 pub(crate) mod idle;
 pub mod index;
