@@ -6,8 +6,21 @@
 //! *Not here:* which blobs are gzip, and where their plain form is kept.
 
 mod bits;
+mod content;
+mod encoder;
+mod find;
+pub mod header;
+mod inflate;
+mod member;
+mod plain;
 
 pub use bits::{Bits, BlockStart};
+pub use content::{At, Content};
+pub use encoder::Encoder;
+pub use find::{Made, Plan, Reason, Verdict, find};
+pub use inflate::Inflate;
+pub use plain::Inflated;
+pub use member::{Maker, Member, Stretch, TRAILER_BYTES};
 
 /// An encoder that runs over one deflate stream from its beginning to its end, in bounded memory.
 pub trait Deflate: Send {

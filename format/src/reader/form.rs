@@ -28,9 +28,9 @@ const MAX_FRAME_HEADER_BYTES: u64 = (1 << 20) + 8;
 #[derive(Debug, Clone)]
 pub(crate) struct Form {
     /// The set whose volumes ranges mean, as its place among the open sets.
-    set: usize,
+    pub(super) set: usize,
     /// The volume whose index has the record.
-    volume: Arc<Volume>,
+    pub(super) volume: Arc<Volume>,
     /// The blob, for messages.
     pub(super) blob: Digest,
     /// How many bytes.
@@ -89,7 +89,7 @@ impl Form {
 
     /// The bytes of its plain form.
     pub(super) fn plain(located: &Located) -> Result<Self> {
-        if located.row.plain == PlainRow::Own {
+        if located.row.plain == PlainRow::Own && !matches!(located.row.stored, Stored::Pieces { .. }) {
             return Ok(Self::stored(located));
         }
         let listed = Self::listed_plain(&located.volume, &located.row).map(|form| Self { set: located.set, ..form });
@@ -156,7 +156,7 @@ impl Inner {
                 let most = most.min(row.bytes.saturating_sub(into));
                 self.in_parts(form, position.saturating_add(into), most, steps)
             }
-            PieceKind::Replay { .. } | PieceKind::Restart { .. } => Err(unsupported(form, first, row.position)),
+            PieceKind::Replay { .. } | PieceKind::Restart { .. } => self.replayed(form, first, &row, into, most, steps),
         }
     }
 
@@ -248,20 +248,6 @@ pub(crate) fn frame_header(volume: &Volume, row: &FrameRow) -> Result<FrameHeade
     let (header, used) = FrameHeader::decode(&content).map_err(placed)?;
     let agrees = (header.digest, header.stored_bytes, header.plain_bytes) == (row.digest, row.stored_bytes, row.plain_bytes);
     if agrees && used == bytes { Ok(header) } else { Err(wrong()) }
-}
-
-/// Names the encoder of the replay that the piece at `position` belongs to.
-fn unsupported(form: &Form, first: u64, position: u64) -> Error {
-    let mut row = form.volume.piece_at(position);
-    let encoder = loop {
-        match row.as_ref().map(|row| (&row.kind, row.position)) {
-            Ok((PieceKind::Replay { encoder, .. }, _)) => break encoder.to_string(),
-            Ok((PieceKind::Restart { .. }, begin)) if begin > first => row = form.volume.piece_at(begin.saturating_sub(1)),
-            _ => break "(unknown)".into(),
-        }
-    };
-    let what = format!("blob {} needs encoder {encoder}, which this version does not have", form.blob);
-    form.volume.placed(Error::new(Kind::Unsupported, what))
 }
 
 fn beyond(form: &Form, at: u64) -> Error {

@@ -68,6 +68,13 @@ pub(super) struct Content {
     idle: Arc<Idle>,
 }
 
+impl Content {
+    /// How many bytes.
+    pub(super) fn len(&self) -> u64 {
+        crate::codec::length(&self.bytes)
+    }
+}
+
 impl Weight for Content {
     fn weight(&self) -> u64 {
         u64::try_from(self.bytes.capacity()).unwrap_or(u64::MAX).saturating_add(ENTRY_OVERHEAD_BYTES)
@@ -101,6 +108,11 @@ impl Frames {
     pub(super) fn frame(&self, volume: &Volume, row: &FrameRow, prefix: Option<&[u8]>) -> Result<Arc<Content>> {
         let key = (volume.cache().1, row.file_offset);
         self.cache.get_or_load(key, || self.load(volume, row, prefix).map_err(|error| volume.placed(error.at(row.file_offset))))
+    }
+
+    /// Bytes that were made here.
+    pub(super) fn own(&self, bytes: Vec<u8>) -> Content {
+        Content { bytes, idle: Arc::clone(&self.plain) }
     }
 
     /// The content of a blob that is stored verbatim.

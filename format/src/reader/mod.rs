@@ -7,6 +7,7 @@
 
 pub(crate) mod form;
 mod frames;
+mod replay;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ pub use stream::Stream;
 
 use self::form::{Form, Steps};
 use self::frames::Frames;
+use self::replay::Replays;
 use crate::cache::{Cache, Weight};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -69,6 +71,7 @@ pub(crate) struct Inner {
     sets: Vec<OpenSet>,
     frames: Frames,
     found: Cache<(usize, Digest), Located>,
+    replays: Replays,
 }
 
 struct OpenSet {
@@ -111,7 +114,8 @@ impl Reader {
         let index = Arc::new(IndexCache::new(options.index_cache_bytes));
         let sets = sets.into_iter().map(|set| OpenSet::open(set, &index)).collect();
         let (frames, found) = (Frames::new(options.cache_bytes), Cache::new(FOUND_BLOBS));
-        Self { inner: Arc::new(Inner { sets, frames, found }) }
+        let replays = Replays::new(options.cache_bytes / 4);
+        Self { inner: Arc::new(Inner { sets, frames, found, replays }) }
     }
 
     /// What is known of a blob; `None` if it is certainly in none of these sets.

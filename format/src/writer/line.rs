@@ -19,7 +19,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::idle::Idle;
 use crate::layout::{MAX_VOLUMES, VolumeKind};
-use crate::recipe::{Plain, Recipe, Record};
+use crate::recipe::{Piece, Plain, Recipe, Record};
 use crate::set::{IndexEntry, SetManifest, VolumeEntry};
 use crate::tar;
 
@@ -27,13 +27,56 @@ use crate::tar;
 pub(super) enum Event {
     Frame(FrameJob),
     Verbatim(NewBlob, Vec<u8>),
-    End(NewBlob, Vec<Spot>),
+    End(NewBlob, Laid),
+}
+
+/// Where the content of a blob was laid.
+pub(super) enum Laid {
+    /// All of its bytes.
+    Whole(Vec<Spot>),
+    /// Its plain form, from which an encoder makes it.
+    Plain {
+        /// How it is made.
+        pieces: Vec<Piece>,
+        /// What follows the last piece, as it came.
+        rest: Vec<Spot>,
+        /// The diff id.
+        digest: Digest,
+        /// The plain form.
+        plain: Vec<Spot>,
+    },
+}
+
+impl Laid {
+    fn missing(&self, placed: &Placed) -> BTreeSet<u32> {
+        match self {
+            Self::Whole(spots) => placed.missing(spots),
+            Self::Plain { rest, plain, .. } => &placed.missing(rest) | &placed.missing(plain),
+        }
+    }
+
+    /// What the record of the blob says, once everything has its place.
+    fn recipe(self, form: Form, placed: &Placed) -> Result<(Recipe, Plain)> {
+        match self {
+            Self::Whole(spots) => {
+                let plain = if form == Form::Packed { Plain::Unknown } else { Plain::Own };
+                Ok((Recipe::Raw(placed.parts(&spots)?), plain))
+            }
+            Self::Plain { mut pieces, rest, digest, plain } => {
+                if !rest.is_empty() {
+                    pieces.push(Piece::Raw(placed.parts(&rest)?));
+                }
+                let bytes = plain.iter().fold(0u64, |sum, spot| sum.saturating_add(spot.bytes.into()));
+                Ok((Recipe::Pieces(pieces), Plain::Listed { digest, bytes, parts: placed.parts(&plain)? }))
+            }
+        }
+    }
 }
 
 /// A blob that waits for its last frames.
 struct Waiting {
     blob: NewBlob,
-    spots: Vec<Spot>,
+    laid: Laid,
     missing: BTreeSet<u32>,
 }
 
@@ -109,9 +152,9 @@ impl Line {
                     return Ok(());
                 }
                 Event::Verbatim(blob, bytes) => self.place_verbatim(blob, bytes)?,
-                Event::End(blob, spots) => {
-                    let missing = self.placed.missing(&spots);
-                    self.waiting.push(Waiting { blob, spots, missing });
+                Event::End(blob, laid) => {
+                    let missing = laid.missing(&self.placed);
+                    self.waiting.push(Waiting { blob, laid, missing });
                     self.record_complete()?;
                 }
             }
@@ -146,9 +189,8 @@ impl Line {
         let (complete, waiting): (Vec<Waiting>, _) =
             std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.missing.is_empty());
         self.waiting = waiting;
-        for Waiting { blob, spots, .. } in complete {
-            let plain = if blob.form == Form::Packed { Plain::Unknown } else { Plain::Own };
-            let recipe = Recipe::Raw(self.placed.parts(&spots)?);
+        for Waiting { blob, laid, .. } in complete {
+            let (recipe, plain) = laid.recipe(blob.form, &self.placed)?;
             let record = Record { digest: blob.digest, bytes: blob.bytes, note: blob.note, recipe, plain };
             let volume = self.volume_with(|volume| volume.has_room_for_record(&record), "the record of a blob")?;
             volume.push_record(record);

@@ -195,6 +195,23 @@ impl SetWriter {
         self.line.put(event)
     }
 
+    /// Stores a blob by its plain form; `plan` says how it is made from that again, as [`crate::gzip::find`] proved.
+    pub fn add_replayed(&mut self, blob: NewBlob, plan: &Plan, content: &dyn Content) -> Result<()> {
+        if !self.note(blob.digest, blob.bytes) {
+            return Ok(());
+        }
+        let Self { builder, line, .. } = self;
+        let after = |builder: &mut Builder| line.put_frames(builder);
+        let mut inflated = Inflated::new(content, plan);
+        let plain = builder.chunk(&blob.digest, Shape::Tar, &mut inflated, after)?;
+        let mut left = At::new(content, blob.bytes.saturating_sub(plan.rest_bytes));
+        let after = |builder: &mut Builder| line.put_frames(builder);
+        let rest = builder.chunk(&blob.digest, Shape::Plain, &mut left, after)?;
+        line.put_frames(builder)?;
+        let digest = inflated.finish();
+        self.line.put(Event::End(blob, Laid::Plain { pieces: plan.pieces(), rest, digest, plain }))
+    }
+
     /// Takes note of a blob; whether it is new.
     fn note(&mut self, digest: Digest, bytes: u64) -> bool {
         let is_new = self.known.insert(digest);
@@ -214,7 +231,7 @@ impl SetWriter {
         };
         line.put_frames(builder)?;
         check_length(&blob, spots.iter().fold(0, |sum: u64, spot| sum.saturating_add(spot.bytes.into())))?;
-        Ok(Event::End(blob, spots))
+        Ok(Event::End(blob, Laid::Whole(spots)))
     }
 
     /// Ends the set: what is left is written, the last volume gets the set manifest and its name, and the catalogue is made.

@@ -1,0 +1,303 @@
+//! [`find`]: which encoders wrote a blob, proved by making it again.
+//!
+//! **Invariants.** A plan is given out only after every byte of the blob was made again from its plain bytes and was
+//! equal. What cannot be made again is no error: the blob is stored as it came, and the reason is told. Memory is
+//! bounded, whatever the blob inflates to.
+//!
+//! *Not here:* storing the plain bytes (`writer`).
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use super::Bits;
+use super::content::{At, Content};
+use super::encoder::Encoder;
+use super::header::{self, Begin, Header};
+use super::inflate::Inflate;
+use super::klauspost::Generation;
+use super::member::{Maker, Member, TRAILER_BYTES};
+use crate::codec::length;
+use crate::recipe::{MAX_PARTS, Piece, Replay, Restart};
+
+/// Candidates are tried on so many bytes of a member first.
+const PROBE_BYTES: u64 = 128 << 10;
+/// They are told apart in steps of this many plain bytes.
+const PROBE_STEP_BYTES: usize = 32 << 10;
+const READ_BYTES: usize = 256 << 10;
+/// The time that pgzip writes where nobody says one: that of Go's zero time.
+const PGZIP_TIME: [u8; 4] = [0, 9, 0x6e, 0x88];
+/// The operating system that encoders in Go write.
+const UNKNOWN_SYSTEM: u8 = 255;
+/// Those of klauspost/compress, by how often they are met.
+const GENERATIONS: [Generation; 6] = [Generation::K8, Generation::K9, Generation::K8a, Generation::K7a, Generation::K7, Generation::K9a];
+/// What inflates to more than this is not replayed unless it is [`MAX_RATIO`] or less of its size, in bytes.
+const SUSPECT_BYTES: u64 = 1 << 30;
+/// How many times its size a large blob may inflate to.
+const MAX_RATIO: u64 = 200;
+
+/// How a blob is made again from its plain form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Its gzip members, in order.
+    pub members: Vec<Made>,
+    /// How many bytes follow the last member; they are kept as they came.
+    pub rest_bytes: u64,
+}
+
+/// A member, and what it was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// How it is made.
+    pub member: Member,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its plain bytes.
+    pub plain_bytes: u64,
+    /// Where its encoder can begin anew.
+    pub restarts: Vec<Restart>,
+}
+
+/// What was found out about a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can be made again.
+    Replay(Plan),
+    /// It is kept as it came.
+    Keep(Reason),
+}
+
+/// Why a blob is kept as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// It does not begin as gzip does.
+    NotGzip,
+    /// No encoder that is known here wrote it.
+    Unknown,
+    /// An encoder was right at first, and not to the end.
+    Differs,
+    /// It cannot be inflated.
+    Broken,
+    /// It inflates to far more than layers do.
+    Bomb,
+}
+
+impl Reason {
+    /// What a person reads.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NotGzip => "not gzip",
+            Self::Unknown => "written by an encoder that is not known",
+            Self::Differs => "an encoder is right for most of it, not for all",
+            Self::Broken => "it cannot be inflated",
+            Self::Bomb => "it inflates to more than 200 times its size",
+        }
+    }
+}
+
+impl Plan {
+    /// How many plain bytes there are.
+    #[must_use]
+    pub fn plain_bytes(&self) -> u64 {
+        self.members.iter().fold(0, |sum, made| sum.saturating_add(made.plain_bytes))
+    }
+
+    /// The members as pieces of a recipe.
+    #[must_use]
+    pub fn pieces(&self) -> Vec<Piece> {
+        let mut plain_offset = 0u64;
+        let replay = |made: &Made| {
+            let replay = Replay {
+                bytes: made.bytes,
+                encoder: made.member.encoder.id(),
+                parameters: made.member.parameters(),
+                plain_offset,
+                plain_bytes: made.plain_bytes,
+                restarts: made.restarts.clone(),
+            };
+            plain_offset = plain_offset.saturating_add(made.plain_bytes);
+            Piece::Replay(replay)
+        };
+        self.members.iter().map(replay).collect()
+    }
+}
+
+/// Finds out how a blob can be made again. An error is one of reading it.
+pub fn find(content: &dyn Content) -> io::Result<Verdict> {
+    let mut plan = Plan { members: Vec::new(), rest_bytes: 0 };
+    let (mut offset, mut last) = (0u64, None);
+    while offset < content.bytes() {
+        let begin = header::read(&mut At::new(content, offset))?;
+        let Begin::Member(header) = begin else {
+            if plan.members.is_empty() {
+                return Ok(Verdict::Keep(Reason::NotGzip));
+            }
+            plan.rest_bytes = content.bytes().saturating_sub(offset);
+            break;
+        };
+        let made = match Search { content, offset, header, inflated: plan.plain_bytes() }.run(last)? {
+            Ok(made) => made,
+            Err(reason) => return Ok(Verdict::Keep(reason)),
+        };
+        offset = offset.saturating_add(made.bytes);
+        last = Some(made.member.encoder);
+        plan.members.push(made);
+        if length_of(&plan.members) > MAX_PARTS {
+            return Ok(Verdict::Keep(Reason::Unknown));
+        }
+    }
+    Ok(if plan.members.is_empty() { Verdict::Keep(Reason::NotGzip) } else { Verdict::Replay(plan) })
+}
+
+fn length_of(members: &[Made]) -> u64 {
+    u64::try_from(members.len()).unwrap_or(u64::MAX)
+}
+
+/// The search for the encoder of one member.
+struct Search<'a> {
+    content: &'a dyn Content,
+    /// Where the member begins.
+    offset: u64,
+    header: Header,
+    /// The plain bytes of the members before.
+    inflated: u64,
+}
+
+impl Search<'_> {
+    /// Tries all candidates; the encoder of the member before goes first.
+    fn run(&self, last: Option<Encoder>) -> io::Result<Result<Made, Reason>> {
+        let Some(probe) = self.probe()? else { return Ok(Err(Reason::Broken)) };
+        let mut reason = Reason::Unknown;
+        for encoder in last.into_iter().chain(candidates(&self.header)).filter(|encoder| probe.allows(*encoder)) {
+            match self.make(encoder)? {
+                Err(Reason::Unknown) => reason = Reason::Differs,
+                made => return Ok(made),
+            }
+        }
+        Ok(Err(reason))
+    }
+
+    fn stream_offset(&self) -> u64 {
+        self.offset.saturating_add(length(self.header.bytes()))
+    }
+
+    /// The beginning of the stream, and what it inflates to; `None` if it does not.
+    fn probe(&self) -> io::Result<Option<Probe>> {
+        let mut stream = Vec::new();
+        At::new(self.content, self.stream_offset()).take(PROBE_BYTES).read_to_end(&mut stream)?;
+        let is_cut = length(&stream) == PROBE_BYTES;
+        let (mut from, mut inflate, mut plain) = (stream.as_slice(), Inflate::default(), Vec::new());
+        while length(&plain) < PROBE_BYTES.saturating_mul(8) {
+            match inflate.next(&mut from) {
+                Ok([]) => break,
+                Ok(more) => plain.extend_from_slice(more),
+                Err(error) if is_cut && error.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(Probe { stream, plain }))
+    }
+
+    /// Makes the whole member again by `encoder` and compares every byte; [`Reason::Unknown`] where they differ.
+    fn make(&self, encoder: Encoder) -> io::Result<Result<Made, Reason>> {
+        let mut from = BufReader::with_capacity(READ_BYTES, At::new(self.content, self.stream_offset()));
+        let (mut inflate, mut maker) = (Inflate::default(), Maker::new(encoder, &self.header));
+        let mut same = Compare { content: self.content, offset: self.offset, buffer: Vec::new() };
+        loop {
+            match inflate.next(&mut from) {
+                Ok([]) => break,
+                Ok(plain) => maker.write(plain),
+                // What can be read and not inflated is broken; what cannot be read is an error.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof || from.fill_buf().is_ok() => return Ok(Err(Reason::Broken)),
+                Err(error) => return Err(error),
+            }
+            if !same.goes_on(&maker.take())? {
+                return Ok(Err(Reason::Unknown));
+            }
+            if is_bomb(self.inflated.saturating_add(maker.plain_bytes()), self.content.bytes()) {
+                return Ok(Err(Reason::Bomb));
+            }
+        }
+        let mut trailer = [0; TRAILER_BYTES];
+        if from.read_exact(&mut trailer).is_err() {
+            return Ok(Err(Reason::Broken));
+        }
+        maker.finish(trailer);
+        let bytes = length(self.header.bytes()).saturating_add(inflate.taken_bytes()).saturating_add(length(&trailer));
+        if !same.goes_on(&maker.take())? || maker.made_bytes() != bytes {
+            return Ok(Err(Reason::Unknown));
+        }
+        let member = Member { encoder, header: self.header.clone(), trailer };
+        Ok(Ok(Made { member, bytes, plain_bytes: maker.plain_bytes(), restarts: maker.restarts().to_vec() }))
+    }
+}
+
+fn is_bomb(plain_bytes: u64, bytes: u64) -> bool {
+    plain_bytes > SUSPECT_BYTES && plain_bytes / MAX_RATIO > bytes
+}
+
+/// The beginning of a deflate stream, and what it inflates to.
+struct Probe {
+    stream: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl Probe {
+    /// Whether an encoder makes these bytes, as far as it makes any before its input ends.
+    fn allows(&self, encoder: Encoder) -> bool {
+        let (mut deflate, most) = encoder.probing();
+        let plain = self.plain.get(..most).unwrap_or(&self.plain);
+        let (mut out, mut made) = (Bits::default(), Vec::new());
+        plain.chunks(PROBE_STEP_BYTES).all(|part| {
+            deflate.write(part, &mut out);
+            made.extend(out.take());
+            let common = made.len().min(self.stream.len());
+            made.get(..common) == self.stream.get(..common)
+        })
+    }
+}
+
+/// Compares what is made with what is there.
+struct Compare<'a> {
+    content: &'a dyn Content,
+    offset: u64,
+    buffer: Vec<u8>,
+}
+
+impl Compare<'_> {
+    /// Whether these bytes come next.
+    fn goes_on(&mut self, mut made: &[u8]) -> io::Result<bool> {
+        self.buffer.resize(READ_BYTES, 0);
+        while !made.is_empty() {
+            let most = made.len().min(READ_BYTES);
+            let count = self.content.read_at(self.offset, self.buffer.get_mut(..most).unwrap_or_default())?;
+            let Some((now, later)) = made.split_at_checked(count).filter(|_| count > 0) else { return Ok(false) };
+            if self.buffer.get(..count) != Some(now) {
+                return Ok(false);
+            }
+            self.offset = self.offset.saturating_add(length(now));
+            made = later;
+        }
+        Ok(true)
+    }
+}
+
+/// The encoders that may have written a member with this header, the likeliest first. All of them are tried in the end:
+/// tools change headers.
+fn candidates(header: &Header) -> impl Iterator<Item = Encoder> + use<> {
+    let pgzip = [1 << 20, 256 << 10].into_iter().flat_map(|block_bytes| {
+        GENERATIONS.into_iter().map(move |generation| Encoder::Pgzip { generation, block_bytes })
+    });
+    let klauspost = GENERATIONS.into_iter().map(|generation| Encoder::Klauspost { generation });
+    let go = [6, 1, 9, 5, 4, 7, 8].into_iter().map(|level| Encoder::Go { level });
+    let levels = [6, 9, 1, 5, 4, 3, 2, 7, 8];
+    let zlib = [8, 9].into_iter().flat_map(move |memory_level| levels.map(|level| Encoder::Zlib { level, memory_level }));
+    let gnu = levels.into_iter().map(|level| Encoder::Gnu { level });
+    let (go, other): (Vec<Encoder>, Vec<Encoder>) = (go.chain(klauspost).collect(), zlib.chain(gnu).collect());
+    let pgzip: Vec<Encoder> = pgzip.collect();
+    let order = match (header.time(), header.system()) {
+        (PGZIP_TIME, _) => [pgzip, go, other],
+        (_, UNKNOWN_SYSTEM) => [go, pgzip, other],
+        _ => [other, go, pgzip],
+    };
+    order.into_iter().flatten()
+}

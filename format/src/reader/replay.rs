@@ -1,0 +1,232 @@
+//! [`Replays`]: the bytes of blobs that encoders make again from the plain form.
+//!
+//! **Invariants.** What an encoder made is given out only if its CRC is that of the index, where it can begin anew at
+//! restarts; without them the CRC is compared at the end, and whoever reads a whole blob compares its digest. Memory: the
+//! budget of stretches, and [`MAX_OPEN`] encoders at work.
+//!
+//! *Not here:* the encoders (`gzip`); where plain bytes lie (`form`).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Inner;
+use super::form::{Form, Steps};
+use super::frames::{Chunk, Content};
+use crate::cache::Cache;
+use crate::codec::length;
+use crate::error::{Error, Kind, Result};
+use crate::gzip::{Maker, Member, Stretch};
+use crate::index::{PieceKind, PieceRow, Segment};
+
+/// Encoders without restarts that wait to be asked for more.
+const MAX_OPEN: usize = 8;
+/// Members whose parameters are kept.
+const MAX_MEMBERS: usize = 64;
+/// Plain bytes that an encoder without restarts takes at a time.
+const FEED_BYTES: u64 = 128 << 10;
+
+/// What was made again, and who is at it.
+pub(super) struct Replays {
+    made: Cache<(u64, u64), Content>,
+    open: Mutex<VecDeque<Open>>,
+    members: Mutex<VecDeque<Known>>,
+}
+
+/// The parameters of a replay.
+struct Known {
+    volume: u64,
+    /// The positions of its rows: from the first one up to the last one that was looked at.
+    rows: std::ops::RangeInclusive<u64>,
+    member: Arc<Member>,
+}
+
+/// An encoder at work.
+struct Open {
+    /// The volume, and the position of its row.
+    key: (u64, u64),
+    maker: Maker,
+    /// The last bytes made, and where they begin in the piece.
+    made: Arc<Content>,
+    made_at: u64,
+}
+
+impl Replays {
+    pub(super) fn new(budget_bytes: u64) -> Self {
+        Self { made: Cache::new(budget_bytes), open: Mutex::default(), members: Mutex::default() }
+    }
+
+    /// The encoder at work on `key` that has come closest to `at` and not beyond.
+    fn take(&self, key: (u64, u64), at: u64) -> Option<Open> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |one: &(usize, &Open)| one.1.key == key && one.1.made_at <= at;
+        let (best, _) = open.iter().enumerate().filter(fits).max_by_key(|(_, one)| one.made_at)?;
+        open.remove(best)
+    }
+
+    fn put(&self, one: Open) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= MAX_OPEN {
+            open.pop_front();
+        }
+        open.push_back(one);
+    }
+}
+
+impl Inner {
+    /// Bytes that an encoder makes: those of the piece row `row`, from `into`, at most `most`. The pieces of the blob
+    /// begin at `first`.
+    pub(super) fn replayed(&self, form: &Form, first: u64, row: &PieceRow, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
+        let (PieceKind::Replay { segment, .. } | PieceKind::Restart { segment }) = row.kind else {
+            return Err(Error::new(Kind::Usage, "a raw piece is not replayed"));
+        };
+        let member = self.member(form, first, row)?;
+        let plain = self.plain_of(form)?;
+        if segment.plain_offset.checked_add(segment.plain_bytes).is_none_or(|end| end > plain.bytes) {
+            return Err(damaged(form, "a replay needs more than its plain form has"));
+        }
+        let most = most.min(row.bytes.saturating_sub(into));
+        match member.restart_bytes() {
+            None => self.from_the_front(form, &plain, row, &segment, &member, (into, most), steps),
+            Some(step) => {
+                let key = (form.volume.cache().1, row.position);
+                let made = self.replays.made.get_or_load(key, || self.stretch(form, &plain, first, row, &segment, &member, step, steps))?;
+                Ok(Chunk::of(made, into, most))
+            }
+        }
+    }
+
+    /// The member that a row belongs to: of a restart, the one of the rows before.
+    fn member(&self, form: &Form, first: u64, row: &PieceRow) -> Result<Arc<Member>> {
+        let volume = form.volume.cache().1;
+        let mut at = row.clone();
+        loop {
+            if let Some(member) = self.replays.known(volume, at.position, row.position) {
+                return Ok(member);
+            }
+            match &at.kind {
+                PieceKind::Replay { encoder, parameters, .. } => {
+                    let member = Member::decode(*encoder, parameters);
+                    let member = Arc::new(member.map_err(|error| form.volume.placed(error.context(format!("blob {}", form.blob))))?);
+                    self.replays.learn(Known { volume, rows: at.position..=row.position, member: Arc::clone(&member) });
+                    return Ok(member);
+                }
+                PieceKind::Restart { .. } if at.position > first => at = form.volume.piece_at(at.position.saturating_sub(1))?,
+                _ => return Err(damaged(form, "a restart follows no replay")),
+            }
+        }
+    }
+
+    /// Makes one stretch between restarts.
+    #[expect(clippy::too_many_arguments, reason = "one row, and everything that it is looked at with")]
+    fn stretch(
+        &self,
+        form: &Form,
+        plain: &Form,
+        first: u64,
+        row: &PieceRow,
+        segment: &Segment,
+        member: &Member,
+        step: u64,
+        steps: &mut Steps,
+    ) -> Result<Content> {
+        let is_first = matches!(row.kind, PieceKind::Replay { .. });
+        let end = row.position.saturating_add(row.bytes);
+        let goes_on = end < first.saturating_add(form.bytes) && matches!(form.volume.piece_at(end)?.kind, PieceKind::Restart { .. });
+        if segment.plain_bytes > step || (goes_on && segment.plain_bytes < step) {
+            return Err(damaged(form, "a restart is not where its encoder has one"));
+        }
+        let before = if is_first { 0 } else { length_of(member.history_bytes()).min(segment.plain_offset) };
+        let content = self.gather(plain, segment.plain_offset.saturating_sub(before), before.saturating_add(segment.plain_bytes), steps)?;
+        let before = usize::try_from(before).unwrap_or(usize::MAX);
+        let (history, plain) = content.split_at_checked(before).unwrap_or((&[], &content));
+        let made = member.stretch(&Stretch { history, plain, is_first, is_last: !goes_on });
+        if length(&made) != row.bytes || crc32c::crc32c(&made) != segment.check {
+            return Err(damaged(form, "what its encoder made is not what the index says"));
+        }
+        Ok(self.frames.own(made))
+    }
+
+    /// Bytes of a form, together.
+    fn gather(&self, form: &Form, from: u64, count: u64, steps: &mut Steps) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        while length(&content) < count {
+            let at = from.saturating_add(length(&content));
+            content.extend_from_slice(&self.chunk(form, at, count.saturating_sub(length(&content)), steps)?);
+        }
+        Ok(content)
+    }
+
+    /// Goes on with an encoder that has no restarts, or begins it.
+    #[expect(clippy::too_many_arguments, reason = "one row, and everything that it is looked at with")]
+    fn from_the_front(
+        &self,
+        form: &Form,
+        plain: &Form,
+        row: &PieceRow,
+        segment: &Segment,
+        member: &Member,
+        (into, most): (u64, u64),
+        steps: &mut Steps,
+    ) -> Result<Chunk> {
+        let key = (form.volume.cache().1, row.position);
+        let begin = || Open { key, maker: Maker::new(member.encoder, &member.header), made: self.frames.own(Vec::new()).into(), made_at: 0 };
+        let mut open = self.replays.take(key, into).unwrap_or_else(begin);
+        while open.made_at.saturating_add(open.made.len()) <= into {
+            open.made_at = open.made_at.saturating_add(open.made.len());
+            let taken = open.maker.plain_bytes();
+            let left = segment.plain_bytes.saturating_sub(taken);
+            if left > 0 {
+                let chunk = self.chunk(plain, segment.plain_offset.saturating_add(taken), left.min(FEED_BYTES), steps)?;
+                open.maker.write(&chunk);
+            } else if open.maker.made_bytes() < row.bytes {
+                open.maker.finish(member.trailer);
+                let check = open.maker.restarts().first().map(|first| first.check);
+                if open.maker.made_bytes() != row.bytes || check != Some(segment.check) {
+                    return Err(damaged(form, "what its encoder made is not what the index says"));
+                }
+            }
+            open.made = Arc::new(self.frames.own(open.maker.take()));
+            if open.maker.made_bytes() > row.bytes {
+                return Err(damaged(form, "its encoder makes more than the index says"));
+            }
+        }
+        let chunk = Chunk::of(Arc::clone(&open.made), into.saturating_sub(open.made_at), most);
+        self.replays.put(open);
+        Ok(chunk)
+    }
+
+    /// The plain form that the encoders of a blob take in: it is always listed.
+    fn plain_of(&self, form: &Form) -> Result<Form> {
+        let row = form.volume.blob(&form.blob)?;
+        let plain = row.and_then(|row| Form::listed_plain(&form.volume, &row));
+        plain.map(|plain| Form { set: form.set, ..plain }).ok_or_else(|| damaged(form, "it is made from a plain form that is not listed"))
+    }
+}
+
+impl Replays {
+    /// The member whose rows reach to `from`; they then reach to `to` as well.
+    fn known(&self, volume: u64, from: u64, to: u64) -> Option<Arc<Member>> {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = members.iter_mut().find(|known| known.volume == volume && known.rows.contains(&from))?;
+        if to > *known.rows.end() {
+            known.rows = *known.rows.start()..=to;
+        }
+        Some(Arc::clone(&known.member))
+    }
+
+    fn learn(&self, known: Known) {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if members.len() >= MAX_MEMBERS {
+            members.pop_front();
+        }
+        members.push_back(known);
+    }
+}
+
+fn damaged(form: &Form, why: &str) -> Error {
+    form.volume.placed(Error::damaged(format!("blob {}: {why}", form.blob)))
+}
+
+fn length_of(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
