@@ -6,6 +6,11 @@
 //! *Not here:* which blobs are gzip, and where their plain form is kept.
 
 mod bits;
+mod chunks;
+pub mod go;
+mod huffman;
+pub mod klauspost;
+mod token;
 
 pub use bits::{Bits, BlockStart};
 
