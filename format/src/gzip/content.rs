@@ -11,7 +11,7 @@ pub trait Content: Sync {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
-impl Content for [u8] {
+impl Content for &[u8] {
     fn bytes(&self) -> u64 {
         crate::codec::length(self)
     }

@@ -15,6 +15,20 @@ const MAX_BLOCK_BYTES: u64 = 16 << 20;
 /// pgzip takes no smaller ones.
 const MIN_BLOCK_BYTES: u64 = 16_385;
 
+/// The numbers of generations.
+const GENERATIONS: [(u64, Generation); 6] = [
+    (1, Generation::K7),
+    (2, Generation::K7a),
+    (3, Generation::K8a),
+    (4, Generation::K8),
+    (5, Generation::K9a),
+    (6, Generation::K9),
+];
+
+fn id_of(generation: Generation) -> u64 {
+    GENERATIONS.iter().find(|(_, known)| *known == generation).map_or(0, |(id, _)| *id)
+}
+
 /// An encoder and its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoder {
@@ -88,7 +102,7 @@ impl Encoder {
     pub(super) fn stream(self) -> Box<dyn Deflate> {
         match self {
             Self::Pgzip { generation, .. } | Self::Klauspost { generation } => Box::new(klauspost::Stream::new(generation)),
-            Self::Go { level } => Box::new(go::Encoder::new(level)),
+            Self::Go { level } => Box::new(go::Encoder::new(level.into()).expect("levels were checked")),
             Self::Zlib { level, memory_level } => Box::new(zlib::Encoder::new(level, memory_level)),
             Self::Gnu { level } => Box::new(gnu::Encoder::new(level)),
         }
@@ -98,10 +112,10 @@ impl Encoder {
     pub(super) fn put(self, out: &mut Vec<u8>) {
         match self {
             Self::Pgzip { generation, block_bytes } => {
-                put_uvarint(out, generation.id());
+                put_uvarint(out, id_of(generation));
                 put_uvarint(out, block_bytes);
             }
-            Self::Klauspost { generation } => put_uvarint(out, generation.id()),
+            Self::Klauspost { generation } => put_uvarint(out, id_of(generation)),
             Self::Go { level } | Self::Gnu { level } => put_uvarint(out, level.into()),
             Self::Zlib { level, memory_level } => {
                 put_uvarint(out, level.into());
@@ -130,7 +144,7 @@ impl Encoder {
 
 fn generation(cursor: &mut Cursor<'_>) -> Result<Generation> {
     let id = cursor.uvarint()?;
-    Generation::from_id(id).ok_or_else(|| lacks(&format!("generation {id} of klauspost/compress")))
+    GENERATIONS.into_iter().find(|(known, _)| *known == id).map(|(_, generation)| generation).ok_or_else(|| lacks(&format!("generation {id} of klauspost/compress")))
 }
 
 fn number(cursor: &mut Cursor<'_>, allowed: std::ops::RangeInclusive<u64>) -> Result<u64> {

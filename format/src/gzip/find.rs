@@ -134,7 +134,8 @@ pub fn find(content: &dyn Content) -> io::Result<Verdict> {
             plan.rest_bytes = content.bytes().saturating_sub(offset);
             break;
         };
-        let made = match Search { content, offset, header, inflated: plan.plain_bytes() }.run(last)? {
+        let search = Search { content, offset, header, inflated: plan.plain_bytes() };
+        let made = match search.run(last)? {
             Ok(made) => made,
             Err(reason) => return Ok(Verdict::Keep(reason)),
         };

@@ -6,21 +6,28 @@
 //! *Not here:* which blobs are gzip, and where their plain form is kept.
 
 mod bits;
+mod chunks;
 mod content;
 mod encoder;
 mod find;
+pub mod gnu;
+pub mod go;
 pub mod header;
+mod huffman;
 mod inflate;
+pub mod klauspost;
 mod member;
 mod plain;
+mod token;
+pub mod zlib;
 
 pub use bits::{Bits, BlockStart};
 pub use content::{At, Content};
 pub use encoder::Encoder;
 pub use find::{Made, Plan, Reason, Verdict, find};
 pub use inflate::Inflate;
-pub use plain::Inflated;
 pub use member::{Maker, Member, Stretch, TRAILER_BYTES};
+pub use plain::Inflated;
 
 /// An encoder that runs over one deflate stream from its beginning to its end, in bounded memory.
 pub trait Deflate: Send {

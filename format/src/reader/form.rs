@@ -42,7 +42,8 @@ pub(crate) struct Form {
 enum Way {
     Verbatim { file_offset: u64 },
     Parts { position: u64 },
-    Pieces { position: u64 },
+    /// With the size and the position of the plain form that encoders take in, where it is listed.
+    Pieces { position: u64, plain: Option<(u64, u64)> },
 }
 
 /// How far one call has gone.
@@ -73,10 +74,14 @@ impl Form {
 
     /// The bytes of the blob of `row`, in a set that is looked at alone.
     pub(crate) fn of(volume: &Arc<Volume>, row: &BlobRow) -> Self {
+        let plain = match row.plain {
+            PlainRow::Listed { bytes, position, .. } => Some((bytes, position)),
+            PlainRow::Own | PlainRow::Unknown => None,
+        };
         let way = match row.stored {
             Stored::Verbatim { file_offset } => Way::Verbatim { file_offset },
             Stored::Raw { position } => Way::Parts { position },
-            Stored::Pieces { position } => Way::Pieces { position },
+            Stored::Pieces { position } => Way::Pieces { position, plain },
         };
         Self { set: 0, volume: Arc::clone(volume), blob: row.digest, bytes: row.bytes, way }
     }
@@ -85,6 +90,12 @@ impl Form {
     pub(crate) fn listed_plain(volume: &Arc<Volume>, row: &BlobRow) -> Option<Self> {
         let PlainRow::Listed { bytes, position, .. } = row.plain else { return None };
         Some(Self { set: 0, volume: Arc::clone(volume), blob: row.digest, bytes, way: Way::Parts { position } })
+    }
+
+    /// What encoders make these bytes from.
+    pub(super) fn input(&self) -> Option<Self> {
+        let Way::Pieces { plain: Some((bytes, position)), .. } = self.way else { return None };
+        Some(Self { bytes, way: Way::Parts { position }, ..self.clone() })
     }
 
     /// The bytes of its plain form.
@@ -105,7 +116,7 @@ impl Form {
         match self.way {
             Way::Verbatim { .. } => Ok(false),
             Way::Parts { position } => each_part(&self.volume, position, self.bytes, visit).map(|()| false),
-            Way::Pieces { position } => {
+            Way::Pieces { position, .. } => {
                 let (mut at, mut replays) = (0, false);
                 while at < self.bytes {
                     let row = self.volume.piece_at(position.saturating_add(at))?;
@@ -144,7 +155,7 @@ impl Inner {
                 Ok(Chunk::of(content, at, most))
             }
             Way::Parts { position } => self.in_parts(form, position.saturating_add(at), most, steps),
-            Way::Pieces { position } => self.in_pieces(form, position, at, most, steps),
+            Way::Pieces { position, .. } => self.in_pieces(form, position, at, most, steps),
         }
     }
 

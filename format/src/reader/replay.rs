@@ -80,7 +80,7 @@ impl Inner {
             return Err(Error::new(Kind::Usage, "a raw piece is not replayed"));
         };
         let member = self.member(form, first, row)?;
-        let plain = self.plain_of(form)?;
+        let plain = form.input().ok_or_else(|| damaged(form, "it is made from a plain form that is not listed"))?;
         if segment.plain_offset.checked_add(segment.plain_bytes).is_none_or(|end| end > plain.bytes) {
             return Err(damaged(form, "a replay needs more than its plain form has"));
         }
@@ -193,13 +193,6 @@ impl Inner {
         let chunk = Chunk::of(Arc::clone(&open.made), into.saturating_sub(open.made_at), most);
         self.replays.put(open);
         Ok(chunk)
-    }
-
-    /// The plain form that the encoders of a blob take in: it is always listed.
-    fn plain_of(&self, form: &Form) -> Result<Form> {
-        let row = form.volume.blob(&form.blob)?;
-        let plain = row.and_then(|row| Form::listed_plain(&form.volume, &row));
-        plain.map(|plain| Form { set: form.set, ..plain }).ok_or_else(|| damaged(form, "it is made from a plain form that is not listed"))
     }
 }
 

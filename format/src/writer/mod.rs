@@ -23,12 +23,13 @@ use serde_json::Value;
 
 use self::builder::Builder;
 pub use self::journal::Done;
-use self::line::{Event, Line};
+use self::line::{Event, Laid, Line};
 use self::volume::Tail;
 use crate::chunk::Shape;
 use crate::codec::length;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::gzip::{At, Content, Inflated, Plan};
 use crate::layout::{Header, Id, MAX_VERBATIM_BYTES, MIN_CAP, Parent, VolumeKind};
 use crate::set::{Ancestor, Lineage, Needs, ParentSet, SetManifest, name};
 

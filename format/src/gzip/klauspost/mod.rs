@@ -1,0 +1,164 @@
+//! [`Encoder`] and [`Stream`]: level 5 of `klauspost/compress`, its default, as `pgzip` calls it and by itself.
+//!
+//! **Invariants.** A piece depends on its bytes and its history alone, so pieces can be made in any order, at once.
+//!
+//! *Not here:* the header and the trailer of gzip; other levels.
+
+mod block;
+mod estimate;
+mod generation;
+mod search;
+
+pub use generation::Generation;
+
+use self::block::Blocks;
+use self::generation::Rules;
+use self::search::Search;
+use super::chunks::{Chunk, Chunks, FEED_BYTES};
+use super::token::Token;
+use super::{Bits, Deflate};
+
+/// How many bytes at the end of a piece the next one may copy from.
+pub const HISTORY_BYTES: usize = 16384;
+
+const SHORTEST_HISTORY_BYTES: usize = 13;
+/// A last chunk of at most so many bytes is stored.
+const STORED_BYTES: usize = 32;
+/// A last chunk of at most so many bytes has no copies.
+const LITERAL_BYTES: usize = 127;
+
+/// Tables and buffers of an encoder, for as many pieces as wanted, one after the other.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    generation: Generation,
+    rules: Rules,
+    chunks: Chunks,
+    search: Search,
+    blocks: Blocks,
+    tokens: Vec<Token>,
+}
+
+impl Encoder {
+    /// An encoder of this generation.
+    #[must_use]
+    pub fn new(generation: Generation) -> Self {
+        let rules = generation.rules();
+        Self {
+            generation,
+            rules,
+            chunks: Chunks::default(),
+            search: Search::new(rules.table_bits, rules.tail, rules.splits_early),
+            blocks: Blocks::new(rules),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// Which generation this is.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Appends one piece of `pgzip`, from `plain` up to and with the empty stored block after it. `history` is the end of
+    /// the piece before, its last [`HISTORY_BYTES`], if that piece was longer than them; else it is empty. Offsets of
+    /// blocks count from the beginning of `plain`.
+    pub fn piece(&mut self, history: &[u8], plain: &[u8], out: &mut Bits) {
+        self.begin(history);
+        self.feed(plain, out);
+        self.last(out);
+        let end = self.chunks.plain_offset();
+        self.blocks.stored(&[], end, out);
+    }
+
+    /// Appends the block of `pgzip` after the last piece, which is empty; its offset counts as 0.
+    pub fn last_block(&mut self, out: &mut Bits) {
+        self.begin(&[]);
+        self.end(out);
+    }
+
+    fn begin(&mut self, history: &[u8]) {
+        self.search.clear();
+        self.blocks.clear();
+        self.chunks.begin(history);
+        if history.len() >= SHORTEST_HISTORY_BYTES {
+            self.search.run(Chunk { bytes: history, start: 0, plain_offset: 0 }, &mut self.tokens);
+        }
+    }
+
+    fn feed(&mut self, plain: &[u8], out: &mut Bits) {
+        for part in plain.chunks(FEED_BYTES) {
+            self.chunks.feed(part);
+            while let Some(chunk) = self.chunks.next() {
+                let bytes = chunk.own().len();
+                encode(&mut self.search, &mut self.blocks, &mut self.tokens, chunk, false, out);
+                self.chunks.advance(bytes);
+            }
+            let gone = self.chunks.slide();
+            if gone > 0 {
+                self.search.rebase(gone);
+            }
+        }
+    }
+
+    /// The last chunk of a piece.
+    fn last(&mut self, out: &mut Bits) {
+        if let Some(chunk) = self.chunks.last() {
+            let bytes = chunk.own();
+            let length = bytes.len();
+            match length {
+                ..=STORED_BYTES => self.blocks.stored(bytes, chunk.plain_offset, out),
+                ..=LITERAL_BYTES => self.blocks.literals(chunk, true, out),
+                _ => encode(&mut self.search, &mut self.blocks, &mut self.tokens, chunk, true, out),
+            }
+            self.chunks.advance(length);
+        }
+    }
+
+    /// The end of a stream.
+    fn end(&mut self, out: &mut Bits) {
+        self.blocks.close(out);
+        out.begin_block(self.chunks.plain_offset());
+        out.put(0b011, 3);
+        out.put(0, 7);
+        out.pad();
+    }
+}
+
+/// Finds the tokens of a chunk, and writes it.
+fn encode(search: &mut Search, blocks: &mut Blocks, tokens: &mut Vec<Token>, chunk: Chunk<'_>, is_last: bool, out: &mut Bits) {
+    tokens.clear();
+    search.run(chunk, tokens);
+    let bytes = chunk.own();
+    if tokens.is_empty() {
+        blocks.stored(bytes, chunk.plain_offset, out);
+    } else if tokens.len() > bytes.len().saturating_sub(bytes.len() / 16) {
+        blocks.literals(chunk, is_last, out);
+    } else {
+        blocks.tokens(tokens, chunk, is_last, out);
+    }
+}
+
+/// A stream of its own, as `klauspost/compress/gzip` makes it.
+#[derive(Debug, Clone)]
+pub struct Stream(Encoder);
+
+impl Stream {
+    /// A stream of this generation.
+    #[must_use]
+    pub fn new(generation: Generation) -> Self {
+        let mut encoder = Encoder::new(generation);
+        encoder.begin(&[]);
+        Self(encoder)
+    }
+}
+
+impl Deflate for Stream {
+    fn write(&mut self, plain: &[u8], out: &mut Bits) {
+        self.0.feed(plain, out);
+    }
+
+    fn finish(&mut self, out: &mut Bits) {
+        self.0.last(out);
+        self.0.end(out);
+    }
+}
