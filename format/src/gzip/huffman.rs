@@ -179,8 +179,8 @@ impl<const N: usize> Code<N> {
     }
 
     /// How many bits the symbols take that occur so often.
-    pub(super) fn cost_bits(&self, frequencies: &[u32]) -> u64 {
-        self.lengths.iter().zip(frequencies).map(|(length, count)| u64::from(*length) * u64::from(*count)).sum()
+    pub(super) fn cost_bits(&self, frequencies: &[u32]) -> i64 {
+        self.lengths.iter().zip(frequencies).map(|(length, count)| i64::from(*length) * i64::from(*count)).sum()
     }
 }
 
@@ -205,7 +205,7 @@ pub(super) struct Preamble {
 
 impl Preamble {
     /// Plans the header of these two codes, and answers how many bits it takes.
-    pub(super) fn plan(&mut self, merge: &mut Merge, literals: &[u8], distances: &[u8]) -> u64 {
+    pub(super) fn plan(&mut self, merge: &mut Merge, literals: &[u8], distances: &[u8]) -> i64 {
         (self.literals, self.distances) = (literals.len(), distances.len());
         self.collect(literals.iter().chain(distances).copied());
         let mut counts = [0_u32; 19];
@@ -214,7 +214,7 @@ impl Preamble {
         let unused = ORDER.iter().rev().take_while(|symbol| counts[**symbol] == 0).count();
         self.lengths = (19 - unused).max(4);
         let extra = 2 * counts[16] + 3 * counts[17] + 7 * counts[18];
-        17 + 3 * self.lengths as u64 + self.code.cost_bits(&counts) + u64::from(extra)
+        17 + 3 * self.lengths as i64 + self.code.cost_bits(&counts) + i64::from(extra)
     }
 
     fn collect(&mut self, mut lengths: impl Iterator<Item = u8>) {

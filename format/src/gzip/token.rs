@@ -196,7 +196,7 @@ impl Counts {
     }
 
     /// How many bits follow the symbols of lengths and distances.
-    pub(super) fn extra_bits(&self) -> u64 {
+    pub(super) fn extra_bits(&self) -> i64 {
         sum(self.lengths(), &LENGTH_EXTRA) + sum(&self.distances, &DISTANCE_EXTRA)
     }
 
@@ -216,8 +216,8 @@ impl Counts {
     }
 }
 
-fn sum(counts: &[u32], bits: &[u8]) -> u64 {
-    counts.iter().zip(bits).map(|(count, bits)| u64::from(*count) * u64::from(*bits)).sum()
+fn sum(counts: &[u32], bits: &[u8]) -> i64 {
+    counts.iter().zip(bits).map(|(count, bits)| i64::from(*count) * i64::from(*bits)).sum()
 }
 
 /// Writes tokens with these codes, which cover them.
@@ -285,6 +285,6 @@ pub(super) fn write_stored(bytes: &[u8], out: &mut Bits) {
 }
 
 /// How many bits a stored block of so many bytes takes, as encoders written in Go reckon it.
-pub(super) fn stored_bits(bytes: usize) -> u64 {
-    8 * (bytes as u64 + 5)
+pub(super) fn stored_bits(bytes: usize) -> i64 {
+    8 * (bytes as i64 + 5)
 }

@@ -26,8 +26,8 @@ pub(super) struct Blocks {
 
 /// What a block with codes of its own takes.
 struct Size {
-    header: u64,
-    symbols: u64,
+    header: i64,
+    symbols: i64,
 }
 
 impl Blocks {

@@ -6,7 +6,9 @@
 
 mod block;
 mod estimate;
+mod filled;
 mod generation;
+mod literal;
 mod search;
 
 pub use generation::Generation;
@@ -79,6 +81,7 @@ impl Encoder {
     fn begin(&mut self, history: &[u8]) {
         self.search.clear();
         self.blocks.clear();
+        let history = if self.rules.has_history { history } else { &[] };
         self.chunks.begin(history);
         if history.len() >= SHORTEST_HISTORY_BYTES {
             self.search.run(Chunk { bytes: history, start: 0, plain_offset: 0 }, &mut self.tokens);
@@ -118,9 +121,14 @@ impl Encoder {
     fn end(&mut self, out: &mut Bits) {
         self.blocks.close(out);
         out.begin_block(self.chunks.plain_offset());
-        out.put(0b011, 3);
-        out.put(0, 7);
-        out.pad();
+        if self.rules.ends_stored {
+            out.put(0b001, 3);
+            out.append(&[0, 0, 0xff, 0xff]);
+        } else {
+            out.put(0b011, 3);
+            out.put(0, 7);
+            out.pad();
+        }
     }
 }
 
