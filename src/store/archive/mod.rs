@@ -22,6 +22,7 @@ mod unfinished;
 pub mod view;
 
 pub use lock::Lock;
+pub use room::Room;
 pub use shelf::{KnownSet, Selection, Shelf};
 pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};
 pub use source::{ArchiveSource, SetFacts};

@@ -1,14 +1,14 @@
-//! Is there room for a set, and can the file system hold its volumes?
+//! What room a set needs, and whether it is there.
+//!
+//! *Not here:* what a file system can hold (`store::archive`).
 
 use std::path::Path;
 
 use super::Space;
 use crate::error::{Error, Result};
 use crate::plan::Summary;
+use crate::store::archive::Room;
 
-/// What FAT can hold in one file, in bytes, and one more.
-const FAT_CAP: u64 = 1 << 32;
-const FAT_MAGIC: i64 = 0x4d44;
 /// What waits in memory or behind the volume while a set is written.
 const BEHIND_BYTES: u64 = 64 << 20;
 
@@ -22,11 +22,9 @@ pub(super) fn needed(summary: &Summary, jobs: usize) -> Space {
 /// Fails where `folder` has not the room, or cannot hold files of `cap` bytes. With `one_volume`, files are let go as
 /// they are finished.
 pub(super) fn check(folder: &Path, space: &Space, cap: u64, one_volume: bool) -> Result<()> {
-    let failed = |error: rustix::io::Errno| Error::io(folder.display(), &error.into());
-    let system = rustix::fs::statfs(folder).map_err(failed)?;
-    check_cap(folder, system.f_type, cap)?;
-    let there = rustix::fs::statvfs(folder).map_err(failed)?;
-    let free = there.f_bavail.saturating_mul(there.f_frsize);
+    let room = Room::of(folder)?;
+    room.check_cap(folder, cap)?;
+    let free = room.free_bytes();
     let set = if one_volume { space.set_bytes.min(cap) } else { space.set_bytes };
     let needed = set.saturating_add(space.running_bytes);
     if free < needed {
@@ -36,34 +34,9 @@ pub(super) fn check(folder: &Path, space: &Space, cap: u64, one_volume: bool) ->
     Ok(())
 }
 
-/// Fails where a file system of this kind cannot hold a volume of just below `cap` bytes.
-fn check_cap(folder: &Path, kind: i64, cap: u64) -> Result<()> {
-    if kind != FAT_MAGIC || cap <= FAT_CAP {
-        return Ok(());
-    }
-    Err(Error::usage(format!(
-        "{}: its file system (FAT) holds no files of 4 GiB or more, and volumes may have up to {cap} bytes",
-        folder.display()
-    ))
-    .hint("say --volume-size fat32"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cap_that_a_fat_file_system_cannot_hold_is_refused_with_the_size_that_it_can() {
-        const EXT_MAGIC: i64 = 0xef53;
-        let folder = Path::new("/mnt/usb");
-        for (kind, cap, is_refused) in [(FAT_MAGIC, FAT_CAP, false), (FAT_MAGIC, FAT_CAP + 1, true), (EXT_MAGIC, u64::MAX, false)] {
-            assert_eq!(check_cap(folder, kind, cap).is_err(), is_refused, "{kind:x} {cap}");
-        }
-        let error = check_cap(folder, FAT_MAGIC, 500 << 30).expect_err("refused");
-        assert_eq!(error.kind(), crate::error::Kind::Usage);
-        assert!(error.to_string().starts_with("/mnt/usb: its file system (FAT)"), "{error}");
-        assert_eq!(error.way_out(), Some("say --volume-size fat32"));
-    }
 
     #[test]
     fn a_set_that_does_not_fit_is_refused_before_it_is_begun() {
