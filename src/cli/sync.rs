@@ -76,7 +76,7 @@ struct ArchiveArguments {
     level: i32,
     /// Run this for each finished volume; $OCM_VOLUME is its path
     ///
-    /// It has the terminal, so it may ask for the next disc. $OCM_VOLUME_KIND is volume or catalogue; of volumes,
+    /// It has the terminal, so it may ask for the next disc; what it says goes to stderr. $OCM_VOLUME_KIND is volume or catalogue; of volumes,
     /// $OCM_VOLUME_NUMBER, $OCM_VOLUME_BYTES and $OCM_VOLUME_SHA256 tell more. A command that fails stops the run at that
     /// volume, and the next run goes on there.
     #[arg(long, value_name = "CMD", env = "OCM_ON_VOLUME")]

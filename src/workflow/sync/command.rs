@@ -1,9 +1,11 @@
 //! [`Command`]: what is run for each finished volume: to burn it, to move it.
 //!
-//! **Invariants.** The command has the terminal. A file is let go only after its command has succeeded, and after it was noted
+//! **Invariants.** The command has the terminal: it reads from ours, and what it says goes to stderr, since stdout is for the
+//! result. A file is let go only after its command has succeeded, and after it was noted
 //! in the workspace that it is elsewhere (semantics G.4).
 
 use std::path::Path;
+use std::process::Stdio;
 
 use super::Request;
 use crate::error::{Error, Result};
@@ -56,6 +58,7 @@ impl Command {
         command.env("OCM_VOLUME_NUMBER", number.to_string());
         command.env("OCM_VOLUME_BYTES", bytes.to_string());
         command.env("OCM_VOLUME_SHA256", sha256.hex());
+        command.stdin(Stdio::inherit()).stdout(std::io::stderr());
         let status = command.status().map_err(|error| Error::io(&what, &error))?;
         if !status.success() {
             return Err(Error::failed(format!("{what}: it ended with {status}"))
