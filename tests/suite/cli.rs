@@ -6,6 +6,7 @@
 
 mod archive;
 mod media;
+mod syncing;
 
 use std::io::Read as _;
 use std::net::TcpListener;

@@ -12,11 +12,14 @@ use crate::store::archive::Room;
 /// What waits in memory or behind the volume while a set is written.
 const BEHIND_BYTES: u64 = 64 << 20;
 
-/// The space that a plan needs, estimated from above: content that does not shrink, with frames, records and index.
-pub(super) fn needed(summary: &Summary, jobs: usize) -> Space {
+/// The space that a plan needs, estimated from above: content that does not shrink, with frames, records and index; in
+/// volumes below `cap` bytes.
+pub(super) fn needed(summary: &Summary, jobs: usize, cap: u64) -> Space {
     let overhead = summary.bytes_to_fetch / 256 + 16 * 1024 * (summary.manifests + 64);
     let in_flight = summary.largest_blob_bytes.saturating_mul(jobs as u64).min(summary.bytes_to_fetch);
-    Space { set_bytes: summary.bytes_to_fetch + overhead, running_bytes: in_flight + BEHIND_BYTES.min(summary.bytes_to_fetch) }
+    let set_bytes = summary.bytes_to_fetch + overhead;
+    let running_bytes = in_flight + BEHIND_BYTES.min(summary.bytes_to_fetch);
+    Space { set_bytes, running_bytes, volumes: set_bytes.div_ceil(cap.max(1)), cap_bytes: cap }
 }
 
 /// Fails where `folder` has not the room, or cannot hold files of `cap` bytes. With `one_volume`, files are let go as
@@ -41,9 +44,10 @@ mod tests {
     #[test]
     fn a_set_that_does_not_fit_is_refused_before_it_is_begun() {
         let folder = tempfile::tempdir().expect("a folder");
-        let small = Space { set_bytes: 1, running_bytes: 0 };
+        let space = |set_bytes| Space { set_bytes, running_bytes: 0, volumes: 1, cap_bytes: 1 << 20 };
+        let small = space(1);
         check(folder.path(), &small, 1 << 20, false).expect("room for a byte");
-        let large = Space { set_bytes: u64::MAX >> 1, running_bytes: 0 };
+        let large = space(u64::MAX >> 1);
         let error = check(folder.path(), &large, 1 << 20, false).expect_err("no room");
         assert!(error.to_string().contains("are free"), "{error}");
         check(folder.path(), &large, 1 << 20, true).expect("room for one volume at a time");

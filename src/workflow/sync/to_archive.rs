@@ -170,7 +170,7 @@ impl Draft {
         let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
         origins.check_presence(&plan, &folder.display().to_string()).await?;
         let mut outcome = Outcome::new(&plan, request, workspace);
-        let space = space::needed(&outcome.plan, settings.jobs);
+        let space = space::needed(&outcome.plan, settings.jobs, request.archive.volume_bytes);
         outcome.space = Some(space);
         let after = sink.merge(&plan.contents());
         let nothing_new = self.parent.as_ref() == Some(&after) && !self.resumed;
@@ -178,6 +178,7 @@ impl Draft {
             return Ok(outcome);
         }
         space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
+        outcome.announce(settings);
         if !self.resumed {
             self.begin(&folder, &plan, settings, workspace)?;
         }

@@ -21,7 +21,7 @@ fn written(ocm: &Ocm) -> String {
     archive
 }
 
-fn document(said: &Said) -> Value {
+pub(super) fn document(said: &Said) -> Value {
     serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
 }
 
