@@ -5,7 +5,6 @@
 //! in the workspace that it is elsewhere (semantics G.4).
 
 use std::path::Path;
-use std::process::Stdio;
 
 use super::Request;
 use crate::error::{Error, Result};
@@ -53,12 +52,11 @@ impl Command {
         let absolute = std::path::absolute(path).map_err(|error| Error::io(path.display(), &error))?;
         let what = format!("the command for {}", path.display());
         let mut command = std::process::Command::new("/bin/sh");
-        command.arg("-c").arg(&self.text).env("OCM_VOLUME", &absolute);
+        command.arg("-c").arg(format!("exec >&2; {}", self.text)).env("OCM_VOLUME", &absolute);
         command.env("OCM_VOLUME_KIND", if data { "volume" } else { "catalogue" });
         command.env("OCM_VOLUME_NUMBER", number.to_string());
         command.env("OCM_VOLUME_BYTES", bytes.to_string());
         command.env("OCM_VOLUME_SHA256", sha256.hex());
-        command.stdin(Stdio::inherit()).stdout(std::io::stderr());
         let status = command.status().map_err(|error| Error::io(&what, &error))?;
         if !status.success() {
             return Err(Error::failed(format!("{what}: it ended with {status}"))
