@@ -5,6 +5,7 @@
 //! *Not here:* how results look (unit tests beside their code).
 
 mod archive;
+mod elsewhere;
 mod media;
 mod syncing;
 

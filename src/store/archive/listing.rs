@@ -6,7 +6,7 @@
 //! *Not here:* one image in full (`view`), whether bytes are sound (`check`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ocm_format::layout::{Id, Parent};
 use ocm_format::set::{ParentSet, SetFiles};
@@ -68,6 +68,8 @@ pub struct SetLine {
     pub here: Vec<u32>,
     /// Numbers of the volumes that are known and not here.
     pub elsewhere: Vec<u32>,
+    /// Those of them that were handed on and let go when they were written.
+    pub released: Vec<u32>,
     /// How many volumes it has, where that is known.
     pub volumes: Option<u32>,
     /// Whether everything earlier that it builds on is here.
@@ -121,20 +123,19 @@ pub struct ImageLine {
     pub missing: Option<String>,
 }
 
-/// Looks into the archive at `path`. Images are those of `generation`, or of the newest usable set of each lineage.
-pub fn list(path: &Path, generation: Option<u32>) -> Result<Listing> {
-    let shelf = Shelf::open(path)?;
+/// Lists an archive. Images are those of `generation`, or of the newest usable set of each lineage.
+pub fn list(shelf: &Shelf, generation: Option<u32>) -> Result<Listing> {
     let found = shelf.found();
-    let chosen = chosen(&shelf, generation)?;
+    let chosen = chosen(shelf, generation)?;
     let mut listing = Listing {
-        path: path.to_owned(),
-        sets: found.sets.iter().map(|set| set_line(set, Some(&shelf))).collect(),
+        path: shelf.path().to_owned(),
+        sets: found.sets.iter().map(|set| set_line(set, Some(shelf))).collect(),
         images: Vec::new(),
         blob_bytes: 0,
         strangers: found.strangers.iter().map(|(path, error)| FileNote { path: path.clone(), why: error.message().to_owned() }).collect(),
     };
     if !chosen.is_empty() {
-        let source = ArchiveSource::open(path, &chosen, &[&shelf])?;
+        let source = ArchiveSource::open(shelf.path(), &chosen, &[shelf])?;
         (listing.images, listing.blob_bytes) = images(&source);
     }
     Ok(listing)
@@ -166,6 +167,7 @@ pub(super) fn set_line(set: &SetFiles, shelf: Option<&Shelf>) -> SetLine {
         cap_bytes: set.header.cap,
         here: set.volumes.keys().copied().collect(),
         elsewhere: set.lacking().numbers,
+        released: shelf.map_or(Vec::new(), |shelf| shelf.let_go(set)),
         volumes: set.volume_count(),
         parents_here: shelf.map_or(set.header.parent == Parent::None, |shelf| missing_parents(set, shelf).is_empty()),
         stored_bytes: set.volumes.values().map(|volume| volume.footer.file_bytes).sum(),
