@@ -216,7 +216,7 @@ impl Checking<'_> {
             hurt: self.hurt(&blobs),
             missing_volumes: lacking.numbers.into_iter().filter(|number| whole && !released.contains(number)).collect(),
             last_unknown: whole && lacking.more,
-            parents_elsewhere: self.shelf.map_or(Vec::new(), |shelf| listing::missing_parents(self.set, shelf)),
+            parents_elsewhere: self.shelf.map_or(Vec::new(), |shelf| listing::missing_parents(self.set, shelf.found())),
             parents_wanted: self.request.complete,
             sparse_images: contents(self.set).items().iter().filter(|item| !item.wanted.is_empty()).count(),
         }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use ocm_format::layout::{Id, Parent};
-use ocm_format::set::{ParentSet, SetFiles};
+use ocm_format::set::{Found, ParentSet, SetFiles};
 use serde::Serialize;
 
 use super::document;
@@ -169,7 +169,7 @@ pub(super) fn set_line(set: &SetFiles, shelf: Option<&Shelf>) -> SetLine {
         elsewhere: set.lacking().numbers,
         released: shelf.map_or(Vec::new(), |shelf| shelf.let_go(set)),
         volumes: set.volume_count(),
-        parents_here: shelf.map_or(set.header.parent == Parent::None, |shelf| missing_parents(set, shelf).is_empty()),
+        parents_here: shelf.map_or(set.header.parent == Parent::None, |shelf| missing_parents(set, shelf.found()).is_empty()),
         stored_bytes: set.volumes.values().map(|volume| volume.footer.file_bytes).sum(),
         items: contents.items().len(),
         items_complete: contents.items().iter().filter(|item| item.is_complete()).count(),
@@ -193,7 +193,7 @@ fn parent(set: &SetFiles) -> SetParent {
 }
 
 /// The earlier sets that are needed and not whole here, nearest first: what a person calls them.
-pub(super) fn missing_parents(set: &SetFiles, shelf: &Shelf) -> Vec<String> {
+pub(super) fn missing_parents(set: &SetFiles, here: &Found) -> Vec<String> {
     let mut missing = Vec::new();
     let mut seen = BTreeSet::new();
     let mut next = Some(set);
@@ -203,7 +203,7 @@ pub(super) fn missing_parents(set: &SetFiles, shelf: &Shelf) -> Vec<String> {
         }
         match (set.header.parent, parent(set)) {
             (Parent::Set { id, root }, SetParent::Set { generation, .. }) => {
-                next = shelf.set(id).filter(|parent| parent.is_complete() && parent.root == Some(root));
+                next = here.sets.iter().find(|set| set.id() == id).filter(|parent| parent.is_complete() && parent.root == Some(root));
                 if next.is_none() {
                     let number = generation.map_or(String::new(), |generation| format!(" {generation}"));
                     missing.push(format!("set{number} (id {id}, root {root})"));
