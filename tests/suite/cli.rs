@@ -5,7 +5,9 @@
 //! *Not here:* how results look (unit tests beside their code).
 
 mod archive;
+mod elsewhere;
 mod media;
+mod syncing;
 
 use std::io::Read as _;
 use std::net::TcpListener;

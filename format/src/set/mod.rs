@@ -89,6 +89,11 @@ pub struct Lacking {
 
 /// Looks at the regular files of `directory`: not those whose names begin with a dot, and not in directories below.
 pub fn scan(directory: &Path) -> Result<Found> {
+    Ok(group(files(directory)?))
+}
+
+/// The files of `directory` that [`scan`] looks at and that look like volumes, in order.
+pub fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let failed = |error: std::io::Error| Error::io(directory, &error);
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
@@ -99,7 +104,8 @@ pub fn scan(directory: &Path) -> Result<Found> {
         }
     }
     paths.sort();
-    Ok(group(paths.into_iter().filter(|path| looks_like_a_volume(path))))
+    paths.retain(|path| looks_like_a_volume(path));
+    Ok(paths)
 }
 
 /// Whether the magic of a volume stands where it must. A file that cannot be read does not look like one.
