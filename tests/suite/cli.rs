@@ -6,6 +6,7 @@
 
 mod archive;
 mod elsewhere;
+mod killed;
 mod media;
 mod syncing;
 

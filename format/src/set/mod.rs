@@ -87,7 +87,8 @@ pub struct Lacking {
     pub more: bool,
 }
 
-/// Looks at the regular files of `directory`: not those whose names begin with a dot, and not in directories below.
+/// Looks at the regular files of `directory`: not those whose names begin with a dot or end in `.partial`, which are in the
+/// making, and not in directories below.
 pub fn scan(directory: &Path) -> Result<Found> {
     Ok(group(files(directory)?))
 }
@@ -98,8 +99,9 @@ pub fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if !hidden {
+        let name = entry.file_name();
+        let (hidden, in_the_making) = (name.as_encoded_bytes().starts_with(b"."), name.as_encoded_bytes().ends_with(b".partial"));
+        if !hidden && !in_the_making {
             paths.push(entry.path());
         }
     }
