@@ -63,7 +63,7 @@ class Rivals:
         listed = self.lab.folder / "skopeo.yaml"
         of_registry = "".join(f"    {name.split(':')[0]}: ['1']\n" for name in self.names)
         listed.write_text(f"{self.upstream}:\n  tls-verify: false\n  images:\n{of_registry}")
-        skopeo = [self.lab.tools["skopeo"], "--insecure-policy", "sync", "--all", "--scoped"]
+        skopeo = [self.lab.tools["skopeo"], "--insecure-policy", "sync", "--all"]
         return [*skopeo, "--src", "yaml", "--dest", "docker", "--dest-tls-verify=false", str(listed), host]
 
 

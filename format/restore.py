@@ -177,7 +177,7 @@ class Set:
 def main(source, out):
     volumes, done = {}, {}
     os.makedirs(out, exist_ok=True)
-    for path in sorted(os.path.join(source, name) for name in os.listdir(source)):
+    for path in sorted(os.path.join(source, n) for n in os.listdir(source) if n[0] != "." and n[-8:] != ".partial"):
         with open(path, "rb") if os.path.isfile(path) else io.BytesIO() as file: magic = file.read(520)[512:]
         volume = magic == b"\x8fOCM\r\n\x1a\n" and attempt(path, Volume, path)
         if volume: volumes.setdefault(volume.id.hex(), []).append(volume)

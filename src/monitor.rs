@@ -31,6 +31,8 @@ pub enum Event<'a> {
         /// How many there are.
         total: u64,
     },
+    /// What the run is about to do is known; it begins now.
+    Planned(Outline),
     /// The bytes that this run has to move are known.
     Total {
         /// All bytes to move.
@@ -66,6 +68,34 @@ pub enum Event<'a> {
         /// Which attempt comes next, from 2.
         attempt: u32,
     },
+}
+
+/// What a run is about to do, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// Images to bring.
+    pub images: u64,
+    /// Blobs to fetch.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Blobs that are there already.
+    pub blobs_there: u64,
+    /// Their bytes.
+    pub bytes_there: u64,
+    /// Blobs that the destination takes from another of its repositories.
+    pub mounts: u64,
+    /// What is written, where that is a set of an archive.
+    pub set: Option<OutlinedSet>,
+}
+
+/// The set that a run is about to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutlinedSet {
+    /// How many volumes it takes, about.
+    pub volumes: u64,
+    /// The size that each of them stays below, in bytes.
+    pub cap_bytes: u64,
 }
 
 /// A monitor that listens to nothing.

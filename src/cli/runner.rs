@@ -10,7 +10,7 @@ use super::console::Console;
 use super::interrupt::interruptible;
 use super::look::{Look, Output};
 use super::progress::Progress;
-use super::settings::{Means, Wire, settings};
+use super::settings::{Means, settings};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::transfer::Class;
@@ -42,13 +42,13 @@ impl Runner {
     /// does then. Without `bars`, progress is plain lines on a terminal too.
     pub(super) fn carry_out<T, F: Future<Output = Result<T>>>(
         &self,
-        (means, wire): (&Means, &Wire),
+        means: Means,
         bars: bool,
         after: &str,
         work: impl FnOnce(Settings) -> F,
     ) -> Result<T> {
         let progress = Progress::start(Console { terminal: self.console.terminal && bars, ..self.console }, self.look);
-        let settings = settings(self.environment.clone(), means, wire, progress.monitor())?;
+        let settings = settings(self.environment.clone(), means, progress.monitor())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::io("starting threads", &error))?;
         let done = runtime.block_on(interruptible(work(settings), after));

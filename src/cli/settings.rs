@@ -17,16 +17,44 @@ use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
 use crate::workflow::Settings;
 
-/// Where state is kept, and how much is done at once.
+/// Where state is kept.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Means")]
-pub(super) struct Means {
+pub(super) struct State {
     /// Keep state here instead of in $XDG_STATE_HOME/ocm
     #[arg(long, value_name = "DIR", env = "OCM_WORKSPACE")]
     pub(super) workspace: Option<PathBuf>,
+}
+
+/// How much is brought at once.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Means")]
+pub(super) struct Moving {
     /// Do so many things at once
     #[arg(long, value_name = "N", default_value = "6", env = "OCM_JOBS", value_parser = jobs)]
     pub(super) jobs: usize,
+}
+
+/// How much is checked at once.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Means")]
+pub(super) struct Hashing {
+    /// Check with so many threads, default one for each processor
+    #[arg(long, value_name = "N", env = "OCM_JOBS", value_parser = jobs)]
+    pub(super) jobs: Option<usize>,
+}
+
+/// What the options of a verb say of the surroundings of its run. For what a verb has no option, the default does.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Means {
+    /// Where state is kept.
+    pub(super) workspace: Option<PathBuf>,
+    /// How many things are brought at once.
+    pub(super) jobs: Option<usize>,
+    /// How many threads hash.
+    pub(super) threads: Option<usize>,
+    /// How registries are reached.
+    pub(super) wire: Wire,
 }
 
 /// How registries are reached.
@@ -72,15 +100,17 @@ impl Default for Wire {
 }
 
 /// The settings of a run that begins now.
-pub(super) fn settings(environment: Environment, means: &Means, wire: &Wire, monitor: SharedMonitor) -> Result<Settings> {
+pub(super) fn settings(environment: Environment, means: Means, monitor: SharedMonitor) -> Result<Settings> {
+    let wire = means.wire;
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Settings {
         environment,
         now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         random: random()?,
-        workspace: means.workspace.clone(),
-        jobs: means.jobs,
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
-        authfile: wire.authfile.clone(),
+        workspace: means.workspace,
+        jobs: means.jobs.unwrap_or(1),
+        threads: means.threads.unwrap_or_else(processors),
+        authfile: wire.authfile,
         src_tls_verify: wire.src_tls_verify.or(wire.tls_verify),
         dest_tls_verify: wire.dest_tls_verify.or(wire.tls_verify),
         retry_times: wire.retry_times,
@@ -113,5 +143,21 @@ fn jobs(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(jobs @ 1..=1000) => Ok(jobs),
         _ => Err("it is not a number from 1 to 1000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn jobs_are_things_to_bring_or_threads_that_check() {
+        let of = |means| settings(Environment::default(), means, Arc::new(crate::monitor::Silent)).expect("settings");
+        let processors = of(Means::default()).threads;
+        assert!(processors >= 1);
+        let (bringing, checking) = (of(Means { jobs: Some(40), ..Means::default() }), of(Means { threads: Some(40), ..Means::default() }));
+        assert_eq!((bringing.jobs, bringing.threads, checking.threads), (40, processors, 40));
     }
 }

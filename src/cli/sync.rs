@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::runner::Runner;
-use super::settings::{Means, Wire, for_clap};
+use super::settings::{Means, Moving, State, Wire, for_clap};
 use super::{show, sizes};
 use crate::error::{Error, Result};
 use crate::image::Platform;
@@ -50,7 +50,9 @@ pub(super) struct Arguments {
     #[command(flatten)]
     wire: Wire,
     #[command(flatten)]
-    means: Means,
+    state: State,
+    #[command(flatten)]
+    moving: Moving,
 }
 
 #[derive(Debug, Args)]
@@ -76,7 +78,7 @@ struct ArchiveArguments {
     level: i32,
     /// Run this for each finished volume; $OCM_VOLUME is its path
     ///
-    /// It has the terminal, so it may ask for the next disc. $OCM_VOLUME_KIND is volume or catalogue; of volumes,
+    /// It has the terminal, so it may ask for the next disc; what it says goes to stderr. $OCM_VOLUME_KIND is volume or catalogue; of volumes,
     /// $OCM_VOLUME_NUMBER, $OCM_VOLUME_BYTES and $OCM_VOLUME_SHA256 tell more. A command that fails stops the run at that
     /// volume, and the next run goes on there.
     #[arg(long, value_name = "CMD", env = "OCM_ON_VOLUME")]
@@ -95,7 +97,8 @@ const AFTER: &str = "run the same command again: it goes on where it stopped";
 
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
-        let (means, wire) = (self.means.clone(), self.wire.clone());
+        let (workspace, jobs) = (self.state.workspace.clone(), Some(self.moving.jobs));
+        let means = Means { workspace, jobs, threads: None, wire: self.wire.clone() };
         // A command that has the terminal must not find bars on it.
         let bars = self.archive.on_volume.is_none();
         let request = self.request()?;
@@ -104,7 +107,7 @@ impl Arguments {
             let outcome = sync(request, &settings).await?;
             Ok((outcome, settings))
         };
-        let (outcome, settings) = runner.carry_out((&means, &wire), bars, AFTER, work)?;
+        let (outcome, settings) = runner.carry_out(means, bars, AFTER, work)?;
         let class = show::sync::class(&outcome);
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, &to, settings.now))
     }

@@ -45,6 +45,10 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("ocm inspect a --raw", "IMAGE"),
         ("ocm ls a b", "unexpected argument"),
         ("ocm verify", "ARCHIVE|FILE"),
+        // A verb has no option that does nothing there.
+        ("ocm gather --workspace w a b", "unexpected argument"),
+        ("ocm ls --jobs 2", "unexpected argument"),
+        ("ocm verify a --authfile f", "unexpected argument"),
         ("ocm gather", "SOURCE… ARCHIVE"),
         ("ocm mirror", "unrecognized subcommand"),
     ] {

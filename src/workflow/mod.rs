@@ -11,12 +11,14 @@ pub mod list;
 pub mod sync;
 pub mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
+use crate::store::archive::{LetGo, Shelf};
+use crate::workspace::Workspace;
 
 /// The surroundings of a run, and what is the same for every verb.
 #[derive(Clone)]
@@ -54,10 +56,26 @@ impl Settings {
     /// (semantics C.1).
     #[must_use]
     pub fn workspace(&self) -> PathBuf {
-        let state = self.environment.path("XDG_STATE_HOME").map(|state| state.join("ocm"));
-        let home = || self.environment.path("HOME").map(|home| home.join(".local/state/ocm"));
-        self.workspace.clone().or(state).or_else(home).unwrap_or_else(|| PathBuf::from("ocm-work"))
+        workspace(&self.environment, self.workspace.clone())
     }
+}
+
+/// Where state is kept: the place that is `named`, or the usual one.
+#[must_use]
+pub fn workspace(environment: &Environment, named: Option<PathBuf>) -> PathBuf {
+    let state = environment.path("XDG_STATE_HOME").map(|state| state.join("ocm"));
+    let home = || environment.path("HOME").map(|home| home.join(".local/state/ocm"));
+    named.or(state).or_else(home).unwrap_or_else(|| PathBuf::from("ocm-work"))
+}
+
+/// The archive at `path`, with what `workspace` knows of files that were let go there.
+pub(crate) fn shelf(path: &Path, workspace: &Workspace) -> Result<Shelf> {
+    let released = workspace.released_from(path)?;
+    if released.is_empty() {
+        return Shelf::open(path);
+    }
+    let known: Vec<LetGo> = released.iter().map(|released| LetGo { set: released.set.clone(), volumes: released.volumes() }).collect();
+    Shelf::open_knowing(path, &known, &Shelf::open(&workspace.catalogues())?)
 }
 
 /// An id of a set as people see it: the first eight digits.

@@ -81,7 +81,7 @@ impl Workspace {
         let entries = match std::fs::read_dir(self.catalogues()) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
-            Err(error) => return Err(Error::io(self.catalogues().display(), &error)),
+            Err(error) => return Err(Error::io(self.catalogues().display(), &error).hint("name another place with --workspace")),
         };
         for entry in entries {
             let path = entry.map_err(|error| Error::io(self.catalogues().display(), &error))?.path();

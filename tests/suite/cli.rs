@@ -5,7 +5,10 @@
 //! *Not here:* how results look (unit tests beside their code).
 
 mod archive;
+mod elsewhere;
+mod killed;
 mod media;
+mod syncing;
 
 use std::io::Read as _;
 use std::net::TcpListener;

@@ -17,6 +17,7 @@ use ocm::workflow::gather::{Fate, Request, gather};
 
 use self::mounts::Mount;
 use self::shop::{Shop, fates, files_of, flip, refusals, stock};
+use crate::support::images::Image;
 use crate::support::layers::Random;
 use crate::support::tools::{Tool, run};
 
@@ -78,6 +79,21 @@ async fn the_catalogue_alone_tells_how_many_volumes_there_are() {
     let third = shop.gather(&[&shop.put("c", &shop.volumes())]).await.expect("gathered");
     assert_eq!(third.class(), Class::Done);
     assert!(shop.stock("srv") == stock(&shop.disk));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_builds_on_another_names_it_until_that_is_here() {
+    let shop = Shop::small().await;
+    shop.layout.tag("three", &shop.layout.image(&Image::generated(3, 50_000)));
+    let from = format!("oci:{}", shop.layout.path().display());
+    shop.lab.sync(&[from], &shop.lab.path("disk")).await.expect("a second set");
+    let (first, second): (Vec<_>, Vec<_>) = shop.volumes().into_iter().partition(|path| path.to_string_lossy().contains(".g0001-"));
+    let delta = shop.gather(&[&shop.put("b", &second)]).await.expect("gathered");
+    let [set] = delta.sets.as_slice() else { panic!("{delta:?}") };
+    let [parent] = set.parents_elsewhere.as_slice() else { panic!("{set:?}") };
+    assert!(set.complete && parent.starts_with("set 1 (id ") && delta.class() == Class::Done, "{delta:?}");
+    let all = shop.gather(&[&shop.put("a", &first), &shop.lab.folder("b")]).await.expect("gathered");
+    assert!(all.sets.len() == 2 && all.sets.iter().all(|set| set.parents_elsewhere.is_empty()), "{all:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

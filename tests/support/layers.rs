@@ -42,8 +42,10 @@ impl Random {
 
     /// Bytes that do not compress.
     pub fn noise(&mut self, size_bytes: usize) -> Vec<u8> {
-        let mut bytes: Vec<u8> = std::iter::repeat_with(|| self.next().to_le_bytes()).take(size_bytes.div_ceil(8)).flatten().collect();
-        bytes.truncate(size_bytes);
+        let mut bytes = vec![0; size_bytes];
+        for eight in bytes.chunks_mut(8) {
+            eight.copy_from_slice(&self.next().to_le_bytes()[..eight.len()]);
+        }
         bytes
     }
 

@@ -144,6 +144,8 @@ struct Wire {
     cap: u64,
     generation: u32,
     lineage: Lineage,
+    // `null` is an answer, silence is none.
+    #[serde(deserialize_with = "Option::deserialize")]
     parent: Option<ParentSet>,
     ancestors: Vec<Ancestor>,
     needs: Needs,
@@ -346,6 +348,14 @@ mod tests {
             let error = set.to_bytes().expect_err(why).to_string();
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn silence_about_the_parent_is_no_answer() {
+        let base = SetManifest { parent: None, ..sample() };
+        let text = String::from_utf8(base.to_bytes().expect("bytes")).expect("text");
+        let error = SetManifest::parse(text.replace("\"parent\":null,", "").as_bytes()).expect_err("no parent is named");
+        assert!(error.to_string().contains("missing field `parent`"), "{error}");
     }
 
     #[test]

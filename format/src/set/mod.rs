@@ -87,19 +87,27 @@ pub struct Lacking {
     pub more: bool,
 }
 
-/// Looks at the regular files of `directory`: not those whose names begin with a dot, and not in directories below.
+/// Looks at the regular files of `directory`: not those whose names begin with a dot or end in `.partial`, which are in the
+/// making, and not in directories below.
 pub fn scan(directory: &Path) -> Result<Found> {
+    Ok(group(files(directory)?))
+}
+
+/// The files of `directory` that [`scan`] looks at and that look like volumes, in order.
+pub fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let failed = |error: std::io::Error| Error::io(directory, &error);
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if !hidden {
+        let name = entry.file_name();
+        let (hidden, in_the_making) = (name.as_encoded_bytes().starts_with(b"."), name.as_encoded_bytes().ends_with(b".partial"));
+        if !hidden && !in_the_making {
             paths.push(entry.path());
         }
     }
     paths.sort();
-    Ok(group(paths.into_iter().filter(|path| looks_like_a_volume(path))))
+    paths.retain(|path| looks_like_a_volume(path));
+    Ok(paths)
 }
 
 /// Whether the magic of a volume stands where it must. A file that cannot be read does not look like one.

@@ -75,6 +75,17 @@ fn two_sets_in_a_folder_are_told_apart() {
 }
 
 #[test]
+fn what_is_hidden_or_in_the_making_is_passed_over() {
+    let made = mini();
+    let bytes = fs::read(made.volume(1)).expect("bytes");
+    for name in [".v001.ocm.tar", "disk.g0002-00000000.v001.ocm.tar.partial"] {
+        fs::write(made.path().join(name), &bytes[..bytes.len() / 2]).expect("half a volume");
+    }
+    let set = only_set(made.path());
+    assert!(set.is_complete() && set.broken.is_empty() && set.spares.is_empty(), "{set:?}");
+}
+
+#[test]
 fn a_volume_twice_with_one_content_is_a_spare() {
     let made = bare();
     fs::copy(made.volume(2), made.path().join("a copy")).expect("copied");

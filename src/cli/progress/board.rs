@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::cli::safe::safe;
+use crate::cli::show;
 use crate::monitor::Event;
 
 /// So many news wait to be shown; older ones are left out, and counted.
@@ -86,6 +87,7 @@ impl Board {
                 self.tell(News::Retry(format!("{}: {}, attempt {attempt} follows", safe(what), safe(why))))
             }
             Event::Counted { what, done, total } => self.phase = Some(Phase { what: safe(what), done, total }),
+            Event::Planned(planned) => self.tell(News::Note(show::plan::line(&planned))),
             Event::Total { bytes } => self.total_bytes = bytes,
             Event::Started { image, bytes } => self.start(image, bytes),
             Event::Moved { image, bytes } => {

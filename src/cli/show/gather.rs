@@ -48,12 +48,14 @@ fn name(volume: &VolumeName) -> String {
 fn standing(set: &Standing) -> String {
     let of = set.lineage.as_ref().map_or(String::new(), |lineage| format!(" of \"{}\"", safe(lineage)));
     let head = format!("set {}{of}", set.generation);
+    let parents = set.parents_elsewhere.iter().map(|parent| format!("  elsewhere: {}, which it builds on\n", safe(parent)));
+    let parents: String = parents.collect();
     if set.complete {
-        return format!("{head}: all here, {}\n", count(set.of, "volume"));
+        return format!("{head}: all here, {}\n{parents}", count(set.of, "volume"));
     }
     let least = if set.exact { "" } else { "at least " };
     let without = if set.missing.is_empty() { String::new() } else { format!(", without {}", numbers(&set.missing)) };
-    format!("{head}: have {} of {least}{}{without}\n", set.have, set.of)
+    format!("{head}: have {} of {least}{}{without}\n{parents}", set.have, set.of)
 }
 
 #[cfg(test)]
@@ -75,6 +77,7 @@ pub(in crate::cli) mod tests {
             exact,
             missing,
             complete: have == 5,
+            parents_elsewhere: if have == 4 { vec!["set 0 (id ab)".into()] } else { vec![] },
         };
         Outcome {
             archive: "/a".into(),
@@ -94,7 +97,8 @@ pub(in crate::cli) mod tests {
         let expected = "set 1  volume 1   700 MiB   copied\nset 1  volume 2   700 MiB   here already\n\
                         set 1  volume 3   700 MiB   copied, in place of a damaged one\n\
                         /m/v   700 MiB   NOT TAKEN\n  at 0x10: \\u{1b}\n  hint:    copy it\n\
-                        set 1 of \"disk\": have 3 of at least 5, without 4\nset 1 of \"disk\": have 4 of 5, without 4\n\
+                        set 1 of \"disk\": have 3 of at least 5, without 4\nset 1 of \"disk\": have 4 of 5, without 4\n  \
+                        elsewhere: set 0 (id ab), which it builds on\n\
                         set 1 of \"disk\": all here, 5 volumes\n  next   put in the next medium, and run the same command\n";
         assert_eq!(text(&outcome()), expected);
         let done = Outcome { sets: outcome().sets.split_off(2), volumes: vec![], ..outcome() };

@@ -26,10 +26,13 @@ fn head(lineage: &[SetLine], listing: &Listing) -> String {
     let name = lineage.iter().find_map(|set| set.lineage.as_deref()).unwrap_or("(name not known)");
     let (here, elsewhere) = (volumes_here(lineage), lineage.iter().map(|set| set.elsewhere.len()).sum::<usize>());
     let all_here = lineage.iter().all(|set| set.elsewhere.is_empty() && set.volumes.is_some());
-    let place = match (all_here, elsewhere) {
-        (true, _) => "all here".to_owned(),
-        (false, 0) => "more elsewhere".to_owned(),
-        (false, elsewhere) => format!("{elsewhere} elsewhere"),
+    let released = lineage.iter().map(|set| set.released.len()).sum::<usize>();
+    let place = match (all_here, elsewhere - released.min(elsewhere), released) {
+        (true, ..) => "all here".to_owned(),
+        (false, 0, 0) => "more elsewhere".to_owned(),
+        (false, 0, released) => format!("{released} released"),
+        (false, elsewhere, 0) => format!("{elsewhere} elsewhere"),
+        (false, elsewhere, released) => format!("{elsewhere} elsewhere, {released} released"),
     };
     let images = lineage.iter().enumerate().map(|(at, set)| match at {
         0 => format!("{} in set {}", count(set.items, "image"), set.generation),
@@ -71,11 +74,16 @@ pub(super) fn builds_on(set: &SetLine) -> String {
     if set.parents_here { parent } else { parent + " (elsewhere)" }
 }
 
-/// `2 volumes`, `2 of 3 volumes, without 2`
+/// `2 volumes`, `2 of 4 volumes, without 2, released 3`
 fn volumes(set: &SetLine) -> String {
     match set.volumes {
         Some(all) if set.elsewhere.is_empty() => count(all, "volume"),
-        Some(all) => format!("{} of {}, without {}", set.here.len(), count(all, "volume"), numbers(&set.elsewhere)),
+        Some(all) => {
+            let lacking: Vec<u32> = set.elsewhere.iter().copied().filter(|number| !set.released.contains(number)).collect();
+            let part = |word: &str, of: &[u32]| if of.is_empty() { String::new() } else { format!(", {word} {}", numbers(of)) };
+            let (without, released) = (part("without", &lacking), part("released", &set.released));
+            format!("{} of {}{without}{released}", set.here.len(), count(all, "volume"))
+        }
         None => format!("{} of at least {}", set.here.len(), count(set.here.len() + set.elsewhere.len() + 1, "volume")),
     }
 }
@@ -145,6 +153,7 @@ pub(in crate::cli) mod tests {
             cap_bytes: 1 << 30,
             here: vec![1],
             elsewhere: vec![],
+            released: vec![],
             volumes: Some(1),
             parents_here: true,
             stored_bytes: 1 << 20,
@@ -185,6 +194,22 @@ pub(in crate::cli) mod tests {
              docker.io/library/nginx:1.27   amd64 arm64/v8   118 MiB   14 MiB     2\n"
         );
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn volumes_that_were_let_go_are_no_lack() {
+        let of = |here, elsewhere, released| SetLine { here, elsewhere, released, volumes: Some(4), ..set(1) };
+        for (line, head, row) in [
+            (of(vec![1], vec![2, 3, 4], vec![2, 3, 4]), "1 volume, 3 released  ", "1 of 4 volumes, released 2, 3, 4  "),
+            (
+                of(vec![], vec![1, 2, 3, 4], vec![1, 2, 4]),
+                "0 volumes, 1 elsewhere, 3 released  ",
+                "0 of 4 volumes, without 3, released 1, 2, 4  ",
+            ),
+        ] {
+            let text = text(&listing(vec![line], vec![]));
+            assert!(text.contains(head) && text.contains(row), "{text}");
+        }
     }
 
     #[test]

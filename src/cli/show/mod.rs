@@ -5,5 +5,6 @@
 pub(super) mod gather;
 pub(super) mod inspect;
 pub(super) mod list;
+pub(super) mod plan;
 pub(super) mod sync;
 pub(super) mod verify;

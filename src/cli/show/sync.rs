@@ -7,10 +7,9 @@ use crate::cli::figures::{bytes, count};
 use crate::cli::logs;
 use crate::cli::safe::safe;
 use crate::image::place::Location;
-use crate::plan::Summary;
 use crate::transfer::{Class, Ending};
 use crate::workflow::label;
-use crate::workflow::sync::{Outcome, SetOutcome, Space};
+use crate::workflow::sync::{Outcome, SetOutcome};
 
 /// So many names are listed; of more, the list is in a file.
 const MOST_NAMES: usize = 5;
@@ -25,7 +24,7 @@ pub(in crate::cli) fn class(outcome: &Outcome) -> Class {
 pub(in crate::cli) fn text(outcome: &Outcome, to: &Location, now: u64) -> String {
     let keep = |lines: &[String]| logs::write(&outcome.workspace, "sync", now, lines).ok().map(|path| path.display().to_string());
     let mut text = match outcome.dry_run {
-        true => plan(&outcome.plan, outcome.space.as_ref(), to),
+        true => plan(outcome, to),
         false => head(outcome, to),
     };
     text += &failures(&groups(&outcome.report.items), &keep);
@@ -33,15 +32,9 @@ pub(in crate::cli) fn text(outcome: &Outcome, to: &Location, now: u64) -> String
 }
 
 /// What is to be done, and what space it takes.
-fn plan(plan: &Summary, space: Option<&Space>, to: &Location) -> String {
-    let mut text = format!("plan: {}, {}, {} to fetch", count(plan.images, "image"), count(plan.blobs, "blob"), bytes(plan.bytes_to_fetch));
-    if plan.blobs_there > 0 {
-        let _ = write!(text, " ({}, {}, there already)", count(plan.blobs_there, "blob"), bytes(plan.bytes_there));
-    }
-    if plan.mounts > 0 {
-        let _ = write!(text, ", {} taken from other repositories there", plan.mounts);
-    }
-    text += "\n";
+fn plan(outcome: &Outcome, to: &Location) -> String {
+    let (plan, space) = (&outcome.plan, outcome.space.as_ref());
+    let mut text = super::plan::line(&outcome.outline()) + "\n";
     if plan.images_there > 0 {
         let _ = writeln!(text, "      {} there already", count(plan.images_there, "image"));
     }
@@ -165,8 +158,9 @@ pub(in crate::cli) mod tests {
     use crate::cli::failure::tests::failed;
     use crate::error::Error;
     use crate::image::{Digest, Item};
+    use crate::plan::Summary;
     use crate::transfer::{self, Report};
-    use crate::workflow::sync::VolumeOutcome;
+    use crate::workflow::sync::{Space, VolumeOutcome};
 
     /// An item that is there.
     pub(in crate::cli) fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
@@ -180,7 +174,7 @@ pub(in crate::cli) mod tests {
         Outcome {
             plan: Summary { images: 12, blobs: 41, bytes_to_fetch: 1_975_684_956, blobs_there: 3, bytes_there: 7, ..Summary::default() },
             dry_run: false,
-            space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20 }),
+            space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, volumes: 1, cap_bytes: 4 << 30 }),
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
             receipt: None,
@@ -262,7 +256,7 @@ pub(in crate::cli) mod tests {
     #[test]
     fn a_dry_run_shows_the_plan() {
         let outcome = Outcome { dry_run: true, ..outcome(vec![]) };
-        let expected = "plan: 12 images, 41 blobs, 1.84 GiB to fetch (3 blobs, 7 B, there already)\n      \
+        let expected = "plan: 12 images, 41 blobs, 1.84 GiB to fetch (3 blobs, 7 B, there already), into 1 volume below 4 GiB\n      \
                         space: at most 1 GiB here and 310 MiB while it runs\n      dry run: nothing was written to d\n";
         assert_eq!(shown(&outcome, "d"), expected);
     }

@@ -94,6 +94,11 @@ fn missing(set: &SetVerdict) -> String {
     if set.last_unknown {
         let _ = writeln!(text, "set {generation}  NOT HERE: its last volume, which says how many there are");
     }
+    let released: Vec<u32> = set.set.released.iter().copied().filter(|number| !set.missing_volumes.contains(number)).collect();
+    if !released.is_empty() {
+        let all = set.set.volumes.map_or(String::new(), |all| format!(" of {all}"));
+        let _ = writeln!(text, "set {generation}  released: volume {}{all}, handed on when written", numbers(&released));
+    }
     let weight = if set.parents_wanted { "NOT HERE" } else { "elsewhere" };
     for parent in &set.parents_elsewhere {
         let _ = writeln!(text, "set {generation}  {weight}: {}, which it builds on", safe(parent));
@@ -111,7 +116,7 @@ fn missing(set: &SetVerdict) -> String {
 pub(in crate::cli) mod tests {
     use super::super::list::tests::set as line;
     use super::*;
-    use crate::workflow::list::FileNote;
+    use crate::workflow::list::{FileNote, SetLine};
     use crate::workflow::verify::{Fault, class};
 
     fn sound() -> SetVerdict {
@@ -154,6 +159,8 @@ pub(in crate::cli) mod tests {
         let lacking = SetVerdict { missing_volumes: vec![2, 3], files: vec![], ..sound() };
         let parents = vec!["set 1 (id ab)".to_owned()];
         let delta = SetVerdict { parents_elsewhere: parents.clone(), files: vec![], sparse_images: 1, ..sound() };
+        let let_go = SetVerdict { files: vec![], set: SetLine { released: vec![1], ..line(2) }, ..sound() };
+        let counted = SetVerdict { missing_volumes: vec![1], ..let_go.clone() };
         let strict = SetVerdict { parents_elsewhere: parents, files: vec![], parents_wanted: true, ..sound() };
         for (set, expected, weight) in [
             (sound(), "set 2  volume 1 of 1   1.5 GiB   1.5 GiB/s   sound\n", Class::Done),
@@ -167,6 +174,12 @@ pub(in crate::cli) mod tests {
                 delta,
                 "set 2  elsewhere: set 1 (id ab), which it builds on\nset 2  elsewhere: platforms that were left out of 1 image\n",
                 Class::Done,
+            ),
+            (let_go, "set 2  released: volume 1 of 1, handed on when written\n", Class::Done),
+            (
+                counted,
+                "set 2  NOT HERE: volume 1 of 1\n  hint:    bring the volumes; `ocm gather` collects them from several media\n",
+                Class::Needed,
             ),
             (strict, "set 2  NOT HERE: set 1 (id ab), which it builds on\n", Class::Needed),
         ] {

@@ -14,25 +14,27 @@ use std::time::{Duration, Instant};
 use ocm_format::check::{Damage, Options, Progress};
 use ocm_format::error::Kind;
 use ocm_format::layout::VolumeKind;
-use ocm_format::set::{self, Found, SetFiles};
+use ocm_format::set::{self, SetFiles};
 use serde::Serialize;
 
 use super::listing::{self, FileNote, SetLine, contents};
 use super::shelf::Shelf;
 use super::source::ArchiveSource;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image::manifest::Parts;
 use crate::image::{Descriptor, Digest, Item, Manifest, Reference};
 use crate::monitor::{Event, SharedMonitor};
 
 /// What is to be checked.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Request {
-    /// Archive directories, and single files; at least one.
-    pub paths: Vec<PathBuf>,
+    /// Archive directories, with the generation that alone is checked.
+    pub shelves: Vec<(Shelf, Option<u32>)>,
+    /// Single files.
+    pub files: Vec<PathBuf>,
     /// Only headers, footers, indexes, set manifests and sizes of files.
     pub quick: bool,
-    /// Parents that are elsewhere count as missing.
+    /// Parents and released volumes that are elsewhere count as missing.
     pub complete: bool,
     /// Threads that hash, beside the one that reads.
     pub threads: usize,
@@ -148,39 +150,33 @@ pub struct Hurt {
 
 /// Checks what `request` names.
 pub fn check(request: &Request, monitor: &SharedMonitor) -> Result<Verdict> {
-    let (shelves, files) = open(&request.paths)?;
-    let alone = Found { sets: Vec::new(), strangers: Vec::new() };
-    let alone = if files.is_empty() { alone } else { set::group(files) };
-    let all = || shelves.iter().flat_map(|shelf| &shelf.found().sets).chain(&alone.sets);
+    let alone = set::group(request.files.iter().cloned());
+    let mut checked: Vec<(&SetFiles, Option<&Shelf>)> = Vec::new();
+    for (shelf, generation) in &request.shelves {
+        let sets = chosen(shelf, *generation)?;
+        checked.extend(sets.into_iter().map(|set| (set, Some(shelf))));
+    }
+    checked.extend(alone.sets.iter().map(|set| (set, None)));
     if !request.quick {
-        monitor.event(Event::Total { bytes: all().flat_map(read_files).map(|file| file.footer.file_bytes).sum() });
+        monitor.event(Event::Total { bytes: checked.iter().flat_map(|(set, _)| read_files(set)).map(|file| file.footer.file_bytes).sum() });
     }
     let mut verdict = Verdict { quick: request.quick, ..Verdict::default() };
-    for shelf in &shelves {
-        verdict.sets.extend(shelf.found().sets.iter().map(|set| Checking { set, shelf: Some(shelf), request, monitor }.run()));
-    }
-    verdict.sets.extend(alone.sets.iter().map(|set| Checking { set, shelf: None, request, monitor }.run()));
-    let strangers = shelves.iter().flat_map(|shelf| &shelf.found().strangers).chain(&alone.strangers);
+    verdict.sets = checked.into_iter().map(|(set, shelf)| Checking { set, shelf, request, monitor }.run()).collect();
+    // A file that is of no set is not of the one that is asked for.
+    let whole = request.shelves.iter().filter(|(_, generation)| generation.is_none());
+    let strangers = whole.flat_map(|(shelf, _)| &shelf.found().strangers).chain(&alone.strangers);
     verdict.strangers = strangers.map(|(path, error)| FileNote { path: path.clone(), why: error.message().to_owned() }).collect();
     Ok(verdict)
 }
 
-/// Directories and files apart. A directory without any archive is an error.
-fn open(paths: &[PathBuf]) -> Result<(Vec<Shelf>, Vec<PathBuf>)> {
-    let (mut shelves, mut files) = (Vec::new(), Vec::new());
-    for path in paths {
-        let metadata = std::fs::metadata(path).map_err(|error| Error::io(path.display(), &error))?;
-        if !metadata.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let shelf = Shelf::open(path)?;
-        if shelf.found().sets.is_empty() && shelf.found().strangers.is_empty() {
-            shelf.select(None)?;
-        }
-        shelves.push(shelf);
+/// The sets of a shelf that are checked. A directory without any archive, or without that set, is an error.
+fn chosen(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
+    let wanted = |set: &&SetFiles| generation.is_none_or(|wanted| set.header.generation == wanted);
+    let sets: Vec<&SetFiles> = shelf.found().sets.iter().filter(wanted).collect();
+    if sets.is_empty() && (generation.is_some() || shelf.found().strangers.is_empty()) {
+        shelf.select(generation)?;
     }
-    Ok((shelves, files))
+    Ok(sets)
 }
 
 /// The files of a set that a check reads.
@@ -206,10 +202,10 @@ impl Checking<'_> {
             ControlFlow::Continue(())
         };
         let report = ocm_format::check::check(self.set, &[], options, &mut on_progress);
-        let lacking = self.set.lacking();
+        let (lacking, released) = (self.set.lacking(), self.released());
         let whole = self.shelf.is_some();
         let (missing, wrong): (Vec<_>, Vec<_>) = report.damage.iter().partition(|damage| damage.kind == Kind::Missing);
-        let relevant = || wrong.iter().chain(missing.iter().filter(|_| whole));
+        let relevant = || wrong.iter().chain(missing.iter().filter(|damage| whole && !is_one_of(damage, &released)));
         let blobs: BTreeSet<Digest> = relevant().flat_map(|damage| damage.blobs.iter().copied()).collect();
         SetVerdict {
             set: self.line(),
@@ -218,12 +214,17 @@ impl Checking<'_> {
             damage: wrong.iter().map(|damage| damage_line(damage)).collect(),
             more_damage: report.more,
             hurt: self.hurt(&blobs),
-            missing_volumes: if whole { lacking.numbers } else { Vec::new() },
+            missing_volumes: lacking.numbers.into_iter().filter(|number| whole && !released.contains(number)).collect(),
             last_unknown: whole && lacking.more,
-            parents_elsewhere: self.shelf.map_or(Vec::new(), |shelf| listing::missing_parents(self.set, shelf)),
+            parents_elsewhere: self.shelf.map_or(Vec::new(), |shelf| listing::missing_parents(self.set, shelf.found())),
             parents_wanted: self.request.complete,
             sparse_images: contents(self.set).items().iter().filter(|item| !item.wanted.is_empty()).count(),
         }
+    }
+
+    /// The volumes that were let go, where that is all right.
+    fn released(&self) -> Vec<u32> {
+        self.shelf.filter(|_| !self.request.complete).map_or(Vec::new(), |shelf| shelf.let_go(self.set))
     }
 
     fn line(&self) -> SetLine {
@@ -263,6 +264,11 @@ impl Checking<'_> {
         let hurt = complete.map(|item| Hurt { image: item.origin.clone(), parts: hurt_parts(&source, item, blobs) });
         hurt.filter(|hurt| !hurt.parts.is_empty()).collect()
     }
+}
+
+/// Whether damage is of one of these data volumes.
+fn is_one_of(damage: &Damage, numbers: &[u32]) -> bool {
+    damage.volume.is_some_and(|(kind, number)| kind == VolumeKind::Data && numbers.contains(&number))
 }
 
 /// Which parts of an item are among `blobs`, or cannot be read.

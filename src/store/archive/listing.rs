@@ -6,10 +6,10 @@
 //! *Not here:* one image in full (`view`), whether bytes are sound (`check`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ocm_format::layout::{Id, Parent};
-use ocm_format::set::{ParentSet, SetFiles};
+use ocm_format::set::{Found, ParentSet, SetFiles};
 use serde::Serialize;
 
 use super::document;
@@ -68,6 +68,8 @@ pub struct SetLine {
     pub here: Vec<u32>,
     /// Numbers of the volumes that are known and not here.
     pub elsewhere: Vec<u32>,
+    /// Those of them that were handed on and let go when they were written.
+    pub released: Vec<u32>,
     /// How many volumes it has, where that is known.
     pub volumes: Option<u32>,
     /// Whether everything earlier that it builds on is here.
@@ -121,20 +123,19 @@ pub struct ImageLine {
     pub missing: Option<String>,
 }
 
-/// Looks into the archive at `path`. Images are those of `generation`, or of the newest usable set of each lineage.
-pub fn list(path: &Path, generation: Option<u32>) -> Result<Listing> {
-    let shelf = Shelf::open(path)?;
+/// Lists an archive. Images are those of `generation`, or of the newest usable set of each lineage.
+pub fn list(shelf: &Shelf, generation: Option<u32>) -> Result<Listing> {
     let found = shelf.found();
-    let chosen = chosen(&shelf, generation)?;
+    let chosen = chosen(shelf, generation)?;
     let mut listing = Listing {
-        path: path.to_owned(),
-        sets: found.sets.iter().map(|set| set_line(set, Some(&shelf))).collect(),
+        path: shelf.path().to_owned(),
+        sets: found.sets.iter().map(|set| set_line(set, Some(shelf))).collect(),
         images: Vec::new(),
         blob_bytes: 0,
         strangers: found.strangers.iter().map(|(path, error)| FileNote { path: path.clone(), why: error.message().to_owned() }).collect(),
     };
     if !chosen.is_empty() {
-        let source = ArchiveSource::open(path, &chosen, &[&shelf])?;
+        let source = ArchiveSource::open(shelf.path(), &chosen, &[shelf])?;
         (listing.images, listing.blob_bytes) = images(&source);
     }
     Ok(listing)
@@ -166,8 +167,9 @@ pub(super) fn set_line(set: &SetFiles, shelf: Option<&Shelf>) -> SetLine {
         cap_bytes: set.header.cap,
         here: set.volumes.keys().copied().collect(),
         elsewhere: set.lacking().numbers,
+        released: shelf.map_or(Vec::new(), |shelf| shelf.let_go(set)),
         volumes: set.volume_count(),
-        parents_here: shelf.map_or(set.header.parent == Parent::None, |shelf| missing_parents(set, shelf).is_empty()),
+        parents_here: shelf.map_or(set.header.parent == Parent::None, |shelf| missing_parents(set, shelf.found()).is_empty()),
         stored_bytes: set.volumes.values().map(|volume| volume.footer.file_bytes).sum(),
         items: contents.items().len(),
         items_complete: contents.items().iter().filter(|item| item.is_complete()).count(),
@@ -191,7 +193,7 @@ fn parent(set: &SetFiles) -> SetParent {
 }
 
 /// The earlier sets that are needed and not whole here, nearest first: what a person calls them.
-pub(super) fn missing_parents(set: &SetFiles, shelf: &Shelf) -> Vec<String> {
+pub(super) fn missing_parents(set: &SetFiles, here: &Found) -> Vec<String> {
     let mut missing = Vec::new();
     let mut seen = BTreeSet::new();
     let mut next = Some(set);
@@ -201,7 +203,7 @@ pub(super) fn missing_parents(set: &SetFiles, shelf: &Shelf) -> Vec<String> {
         }
         match (set.header.parent, parent(set)) {
             (Parent::Set { id, root }, SetParent::Set { generation, .. }) => {
-                next = shelf.set(id).filter(|parent| parent.is_complete() && parent.root == Some(root));
+                next = here.sets.iter().find(|set| set.id() == id).filter(|parent| parent.is_complete() && parent.root == Some(root));
                 if next.is_none() {
                     let number = generation.map_or(String::new(), |generation| format!(" {generation}"));
                     missing.push(format!("set{number} (id {id}, root {root})"));

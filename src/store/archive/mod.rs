@@ -22,7 +22,8 @@ mod unfinished;
 pub mod view;
 
 pub use lock::Lock;
-pub use shelf::{KnownSet, Selection, Shelf};
+pub use room::Room;
+pub use shelf::{KnownSet, LetGo, Selection, Shelf};
 pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};
 pub use source::{ArchiveSource, SetFacts};
 pub use unfinished::{Pinned, Unfinished};

@@ -3,9 +3,10 @@
 //! **Invariants.** A set is meant only if all of its volumes are here. A newer one that lacks volumes is named, never
 //! passed over in silence (semantics A.3).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use ocm_format::layout::Id;
+use ocm_format::layout::{Id, VolumeKind};
 use ocm_format::set::{self, Found, SetFiles};
 
 use super::told;
@@ -16,6 +17,16 @@ use crate::error::{Error, Result};
 pub struct Shelf {
     path: PathBuf,
     found: Found,
+    let_go: BTreeMap<Id, BTreeSet<u32>>,
+}
+
+/// Volumes of a set that were handed on and let go when they were written: they are elsewhere, not missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetGo {
+    /// The set id, 32 hex digits.
+    pub set: String,
+    /// The numbers of its data volumes that were let go.
+    pub volumes: Vec<u32>,
 }
 
 /// The sets that a person means.
@@ -59,7 +70,28 @@ impl Shelf {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Found::default(),
             Err(error) => return Err(Error::io(path.display(), &error)),
         };
-        Ok(Self { path: path.to_owned(), found })
+        Ok(Self { path: path.to_owned(), found, let_go: BTreeMap::new() })
+    }
+
+    /// Looks into a directory of which it is known what was let go. The catalogue of such a set speaks for it where nothing
+    /// here does; it is one of those on `catalogues`.
+    pub fn open_knowing(path: &Path, known: &[LetGo], catalogues: &Self) -> Result<Self> {
+        let mut shelf = Self::open(path)?;
+        let mut told_by = Vec::new();
+        for known in known {
+            let speaks = |set: &&SetFiles| set.id().to_string() == known.set && set.manifest.is_some();
+            let here = shelf.found.sets.iter().find(speaks);
+            let Some(set) = here.or_else(|| catalogues.found.sets.iter().find(speaks)) else { continue };
+            shelf.let_go.insert(set.id(), known.volumes.iter().copied().collect());
+            if here.is_none() {
+                told_by.extend(set.catalogues.values().map(|file| file.path.clone()));
+            }
+        }
+        if !told_by.is_empty() {
+            let here = if path.is_dir() { set::files(path).map_err(|error| told(&error))? } else { Vec::new() };
+            shelf.found = set::group(here.into_iter().chain(told_by));
+        }
+        Ok(shelf)
     }
 
     /// Where it is.
@@ -91,6 +123,15 @@ impl Shelf {
             }
         }
         if selection.sets.is_empty() { Err(self.nothing(generation, &selection.newer, damaged)) } else { Ok(selection) }
+    }
+
+    /// The numbers of the volumes of a set that are not here because they were let go.
+    #[must_use]
+    pub fn let_go(&self, set: &SetFiles) -> Vec<u32> {
+        let is_broken = |number: &u32| set.broken.iter().any(|file| (file.header.kind, file.header.number) == (VolumeKind::Data, *number));
+        let known = self.let_go.get(&set.id());
+        let gone = set.lacking().numbers.into_iter().filter(|number| known.is_some_and(|known| known.contains(number)));
+        gone.filter(|number| !is_broken(number)).collect()
     }
 
     /// The sets whose manifests are here.

@@ -12,6 +12,7 @@ use ocm_format::set::{Found, SetFiles};
 use serde::Serialize;
 
 use super::gather::Key;
+use super::listing::missing_parents;
 
 /// How much of a set is here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +34,8 @@ pub struct Standing {
     pub missing: Vec<u32>,
     /// Whether it is all here.
     pub complete: bool,
+    /// Earlier sets that it builds on and that are not here.
+    pub parents_elsewhere: Vec<String>,
 }
 
 /// What headers and manifests told of sets, wherever they lie.
@@ -80,6 +83,7 @@ impl Facts {
             exact: self.count.is_some(),
             missing: (1..=of).filter(|number| !have.contains(number)).collect(),
             complete: set.is_some_and(SetFiles::is_complete) && have.len() as u64 == u64::from(of),
+            parents_elsewhere: set.map_or(Vec::new(), |set| missing_parents(set, here)),
         }
     }
 }

@@ -27,6 +27,9 @@ pub struct Unfinished {
     pub time: u64,
     /// The items with their digests.
     pub items: Vec<Pinned>,
+    /// The files of its catalogue that were handed on already, by name.
+    #[serde(default)]
+    pub handed_on: Vec<String>,
 }
 
 /// An item whose name was resolved.

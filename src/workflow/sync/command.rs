@@ -1,6 +1,7 @@
 //! [`Command`]: what is run for each finished volume: to burn it, to move it.
 //!
-//! **Invariants.** The command has the terminal. A file is let go only after its command has succeeded, and after it was noted
+//! **Invariants.** The command has the terminal: it reads from ours, and what it says goes to stderr, since stdout is for the
+//! result. A file is let go only after its command has succeeded, and after it was noted
 //! in the workspace that it is elsewhere (semantics G.4).
 
 use std::path::Path;
@@ -51,7 +52,7 @@ impl Command {
         let absolute = std::path::absolute(path).map_err(|error| Error::io(path.display(), &error))?;
         let what = format!("the command for {}", path.display());
         let mut command = std::process::Command::new("/bin/sh");
-        command.arg("-c").arg(&self.text).env("OCM_VOLUME", &absolute);
+        command.arg("-c").arg(format!("exec >&2; {}", self.text)).env("OCM_VOLUME", &absolute);
         command.env("OCM_VOLUME_KIND", if data { "volume" } else { "catalogue" });
         command.env("OCM_VOLUME_NUMBER", number.to_string());
         command.env("OCM_VOLUME_BYTES", bytes.to_string());

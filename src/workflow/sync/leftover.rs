@@ -24,7 +24,7 @@ pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settin
         let command = Command::of(&request, &workspace, released(set.id(), set.lineage_name(), set.generation(), &folder));
         archive::complete(&folder, &set, workspace.catalogues(), handing(command.clone()))?;
         let beside = catalogue_of(&unfinished, &folder)?;
-        hand_over_catalogue(command.as_ref(), beside)?;
+        hand_over_catalogue(command.as_ref(), &folder, beside)?;
         Unfinished::discard(&folder, None)?;
         Ok(Some((set.generation(), set.lineage_name().to_owned())))
     })
@@ -59,12 +59,20 @@ pub(super) fn handing(command: Option<Command>) -> archive::HandOver {
     Box::new(move |volume| command.as_ref().map_or(Ok(false), |command| command.run(volume)))
 }
 
-/// Runs the command for the files of a catalogue, given with their numbers; says which of them are left.
-pub(super) fn hand_over_catalogue(command: Option<&Command>, files: Vec<(u32, PathBuf)>) -> Result<Vec<PathBuf>> {
+/// Runs the command for the files of a catalogue, given with their numbers; says which of them are left. The plan in `folder`
+/// keeps which of them it was run for, so that it is run once for each, also where a run stops between two.
+pub(super) fn hand_over_catalogue(command: Option<&Command>, folder: &Path, files: Vec<(u32, PathBuf)>) -> Result<Vec<PathBuf>> {
     let Some(command) = command else { return Ok(files.into_iter().map(|(_, path)| path).collect()) };
-    let mut left = Vec::new();
+    let (mut plan, mut left) = (Unfinished::load(folder)?, Vec::new());
     for (number, path) in files {
-        if !command.run_for_catalogue(number, &path)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let done = plan.as_ref().is_some_and(|plan| plan.handed_on.contains(&name));
+        let gone = !done && command.run_for_catalogue(number, &path)?;
+        if let Some(plan) = plan.as_mut().filter(|_| !done) {
+            plan.handed_on.push(name);
+            plan.save(folder)?;
+        }
+        if !gone {
             left.push(path);
         }
     }

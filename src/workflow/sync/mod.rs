@@ -21,6 +21,7 @@ use super::Settings;
 use crate::error::{Error, Result};
 use crate::image::place::Location;
 use crate::image::{Digest, Platform};
+use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Fate, Plan, Planned, Summary};
 use crate::transfer::{Class, Ending, Report};
 use crate::workspace::Workspace;
@@ -103,6 +104,10 @@ pub struct Space {
     pub set_bytes: u64,
     /// What is needed besides while it runs.
     pub running_bytes: u64,
+    /// How many volumes the set has, about: of content that shrinks there may be fewer.
+    pub volumes: u64,
+    /// The size that each of them stays below.
+    pub cap_bytes: u64,
 }
 
 /// A set that was written.
@@ -176,6 +181,27 @@ impl Outcome {
     pub fn class(&self) -> Class {
         let newer = if self.newer.is_empty() { Class::Done } else { Class::Needed };
         self.report.class().max(newer)
+    }
+
+    /// What is to be done, in numbers.
+    #[must_use]
+    pub fn outline(&self) -> Outline {
+        Outline {
+            images: self.plan.images,
+            blobs: self.plan.blobs,
+            bytes: self.plan.bytes_to_fetch,
+            blobs_there: self.plan.blobs_there,
+            bytes_there: self.plan.bytes_there,
+            mounts: self.plan.mounts,
+            set: self.space.map(|space| OutlinedSet { volumes: space.volumes, cap_bytes: space.cap_bytes }),
+        }
+    }
+
+    /// Says what is about to be done, where that is anything.
+    fn announce(&self, settings: &Settings) {
+        if self.plan.images > 0 {
+            settings.monitor.event(Event::Planned(self.outline()));
+        }
     }
 
     fn new(plan: &Plan, request: &Request, workspace: &Workspace) -> Self {

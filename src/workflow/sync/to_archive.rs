@@ -130,7 +130,8 @@ impl Draft {
         let contents = line.parent.as_ref().map(|parent: &Parent| parent.contents().clone());
         let parent_generation = line.parent.as_ref().map(|parent| parent.facts.generation());
         let options = serde_json::json!({"level": archive.level, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
-        let unfinished = Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new() };
+        let unfinished =
+            Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
         let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
         let new = NewSet {
             folder: folder.to_owned(),
@@ -170,7 +171,7 @@ impl Draft {
         let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
         origins.check_presence(&plan, &folder.display().to_string()).await?;
         let mut outcome = Outcome::new(&plan, request, workspace);
-        let space = space::needed(&outcome.plan, settings.jobs);
+        let space = space::needed(&outcome.plan, settings.jobs, request.archive.volume_bytes);
         outcome.space = Some(space);
         let after = sink.merge(&plan.contents());
         let nothing_new = self.parent.as_ref() == Some(&after) && !self.resumed;
@@ -178,6 +179,7 @@ impl Draft {
             return Ok(outcome);
         }
         space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
+        outcome.announce(settings);
         if !self.resumed {
             self.begin(&folder, &plan, settings, workspace)?;
         }
@@ -218,8 +220,8 @@ impl Draft {
     async fn hand_over_catalogue(&self, written: &Written, folder: &Path) -> Result<Vec<std::path::PathBuf>> {
         let beside = written.catalogue.iter().filter(|path| path.parent() == Some(folder)).cloned();
         let beside: Vec<_> = (1..).zip(beside).collect();
-        let command = self.command.clone();
-        blocking(move || hand_over_catalogue(command.as_ref(), beside)).await
+        let (command, folder) = (self.command.clone(), folder.to_owned());
+        blocking(move || hand_over_catalogue(command.as_ref(), &folder, beside)).await
     }
 
     fn told(

@@ -26,6 +26,7 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
     if request.dry_run {
         return Ok(outcome);
     }
+    outcome.announce(settings);
     let options = transfer::Options { jobs: settings.jobs, image_timeout: settings.image_timeout };
     let (report, _) = transfer(plan, sink, options, settings.monitor.clone()).await?;
     outcome.report = report;

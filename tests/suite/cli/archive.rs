@@ -21,11 +21,11 @@ fn written(ocm: &Ocm) -> String {
     archive
 }
 
-fn document(said: &Said) -> Value {
+pub(super) fn document(said: &Said) -> Value {
     serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
 }
 
-fn volume(archive: &str) -> PathBuf {
+pub(super) fn volume(archive: &str) -> PathBuf {
     let files = fs::read_dir(archive).expect("the archive").map(|entry| entry.expect("an entry").path());
     files.into_iter().find(|path| path.display().to_string().ends_with(".v001.ocm.tar")).expect("a volume")
 }

@@ -291,7 +291,7 @@ async fn a_chosen_platform_is_mirrored_alone_and_one_that_nobody_has_is_named() 
     let pushed = lab.sync(&[lab.path("disk")], &format!("docker://{}", far.host())).await.expect("pushed");
     assert_only(&pushed, "team/multi", Class::Partial);
     let error = failure(&pushed, "team/multi");
-    assert_says(error, &["team/multi", &far.host().to_owned()]);
+    assert_says(error, &["team/multi", far.host()]);
     assert!(error.notes().iter().any(|note| note.contains("takes no index whose platforms are not all there")), "{error:?}");
     assert_hints(error, "mirror all platforms");
     assert!(fetch_manifest(&format!("{}/team/multi", far.host()), "1").await.is_none());

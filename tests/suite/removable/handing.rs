@@ -117,6 +117,27 @@ async fn after_failures_of_the_command_the_media_hold_what_an_uninterrupted_run_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_file_of_a_catalogue_is_handed_on_once_also_where_a_later_one_fails() {
+    // Many small volumes have a catalogue that does not fit into one file.
+    let shop = Shop::new(3_000_000, CAP).await;
+    let log = shop.lab.folder("log");
+    let run = |fails: &str| {
+        let then = format!("[ $OCM_VOLUME_KIND-$OCM_VOLUME_NUMBER != {fails} ]");
+        let mut request = handing(&shop, "other/disk", command(&log, &then), false);
+        request.archive.volume_bytes = 64 << 10;
+        request
+    };
+    let error = sync(run("catalogue-2"), &near(&shop)).await.expect_err("it fails at the second file");
+    assert!(error.to_string().contains(".c002.ocm.tar"), "{error}");
+    sync(run("nothing"), &near(&shop)).await.expect("it goes on");
+    let calls = calls(&log);
+    let times = |wanted: u32| calls.iter().filter(|(kind, number, ..)| kind == "catalogue" && *number == wanted).count();
+    let files = super::shop::files_of(&shop.lab.folder("other/disk"), ".c0").len();
+    assert!(files >= 2);
+    assert_eq!((times(1), times(2)), (1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_set_that_was_handed_on_volume_by_volume_is_gathered_elsewhere_and_usable() {
     let shop = Shop::small().await;
     let media = shop.lab.path("media");

@@ -1,0 +1,36 @@
+//! Hostile bytes for every reader of ocm: one function a reader, which must neither panic nor take memory by an
+//! unchecked length, whatever it is given.
+//!
+//! **Invariants.** A target that accepts bytes checks what acceptance promises: what was decoded encodes to the same
+//! bytes again, what was cut is put together again. An error is always a right answer.
+//!
+//! *Not here:* the mutation of seeds (`tests/targets.rs` for every run of the tests, libFuzzer for long runs).
+
+pub mod archive;
+pub mod names;
+pub mod structures;
+
+/// A reader under attack.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// What a person calls it: `OCM_FUZZ_TARGET=NAME cargo fuzz run target --features libfuzzer`.
+    pub name: &'static str,
+    /// Reads these bytes.
+    pub run: fn(&[u8]),
+    /// Sound inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All targets.
+pub const TARGETS: [Target; 10] = [
+    Target { name: "header", run: structures::header, seeds: structures::headers },
+    Target { name: "footer", run: structures::footer, seeds: structures::footers },
+    Target { name: "frame-header", run: structures::frame_header, seeds: structures::frame_headers },
+    Target { name: "frame", run: structures::frame, seeds: structures::frames },
+    Target { name: "record", run: structures::record, seeds: structures::records },
+    Target { name: "set-json", run: structures::set_json, seeds: structures::set_jsons },
+    Target { name: "layer", run: structures::layer, seeds: structures::layers },
+    Target { name: "volume", run: archive::volume, seeds: archive::volumes },
+    Target { name: "manifest", run: names::manifest, seeds: names::manifests },
+    Target { name: "name", run: names::name, seeds: names::names },
+];

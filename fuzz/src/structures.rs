@@ -1,0 +1,153 @@
+//! The structures of a volume, one by one, and layers as the chunker cuts them.
+
+use ocm_format::chunk::{Chunker, Shape};
+use ocm_format::codec::Cursor;
+use ocm_format::digest::Digest;
+use ocm_format::layout::{Codec, FIXED_BYTES, Footer, FrameHeader, Header, Id, Parent, VolumeKind};
+use ocm_format::recipe::{Part, Piece, Plain, Range, Recipe, Record, Replay, Restart, Run};
+use ocm_format::set::SetManifest;
+use ocm_format::{frame as frames_of_zstd, tar};
+
+/// The largest frame that a target asks for, in bytes.
+const MAX_PLAIN_BYTES: usize = 64 << 10;
+
+/// Reads the header of a volume.
+pub fn header(bytes: &[u8]) {
+    if let Some(fixed) = fixed(bytes)
+        && let Ok(header) = Header::decode(&fixed)
+    {
+        assert_eq!(header.encode(), fixed, "a header has one form");
+    }
+}
+
+/// Headers of a base, of a delta on a set, and of one on a receipt.
+pub fn headers() -> Vec<Vec<u8>> {
+    let root = Digest::of(b"root");
+    let parents = [Parent::None, Parent::Set { id: Id([7; 16]), root }];
+    let header = |parent| Header {
+        kind: VolumeKind::Data,
+        compatible: 0,
+        incompatible: 0,
+        set: Id([1; 16]),
+        lineage: Id([2; 16]),
+        generation: if parent == Parent::None { 1 } else { 2 },
+        number: 1,
+        cap: 1 << 20,
+        time: 1_700_000_000,
+        parent,
+    };
+    parents.into_iter().map(|parent| header(parent).encode().to_vec()).collect()
+}
+
+/// Reads the footer of a volume.
+pub fn footer(bytes: &[u8]) {
+    if let Some(fixed) = fixed(bytes)
+        && let Ok(footer) = Footer::decode(&fixed)
+    {
+        assert_eq!(footer.encode(), fixed, "a footer has one form");
+    }
+}
+
+/// The footers of a small archive.
+pub fn footers() -> Vec<Vec<u8>> {
+    let end = |volume: &Vec<u8>| volume.len().checked_sub(1536).and_then(|at| volume.get(at..at + FIXED_BYTES)).map(<[u8]>::to_vec);
+    crate::archive::volumes().iter().filter_map(end).collect()
+}
+
+/// Reads the header of a frame.
+pub fn frame_header(bytes: &[u8]) {
+    if let Ok((header, used)) = FrameHeader::decode(bytes) {
+        assert_eq!(Some(header.encode().as_slice()), bytes.get(..used), "a frame header has one form");
+    }
+}
+
+/// One frame header.
+pub fn frame_headers() -> Vec<Vec<u8>> {
+    vec![FrameHeader { codec: Codec::Zstd, stored_bytes: 11, plain_bytes: 2, digest: Digest::of(b"frame") }.encode()]
+}
+
+/// Decompresses a frame; the first two bytes say how long it claims to be.
+pub fn frame(bytes: &[u8]) {
+    let Some((claim, stored)) = bytes.split_first_chunk::<2>() else { return };
+    let claim = usize::from(u16::from_le_bytes(*claim)).min(MAX_PLAIN_BYTES);
+    if let Ok(plain) = frames_of_zstd::decompress(stored, claim, None) {
+        assert_eq!(plain.len(), claim);
+    }
+}
+
+/// A frame that compresses well.
+pub fn frames() -> Vec<Vec<u8>> {
+    let plain = b"all work and no play ".repeat(100);
+    let stored = frames_of_zstd::compress(&plain, 3).expect("zstd takes any bytes");
+    vec![[&u16::try_from(plain.len()).expect("it is short").to_le_bytes(), stored.as_slice()].concat()]
+}
+
+/// Reads the record of a blob.
+pub fn record(bytes: &[u8]) {
+    if let Ok(record) = Record::decode(&mut Cursor::new(bytes, "record")) {
+        let mut again = Vec::new();
+        record.encode(&mut again);
+        assert_eq!(Record::decode(&mut Cursor::new(&again, "record")).ok(), Some(record), "a record survives");
+    }
+}
+
+/// Records with every kind of recipe.
+pub fn records() -> Vec<Vec<u8>> {
+    let range = |offset, bytes| Part::Range(Range { volume: 1, offset, bytes });
+    let run = Part::Run(Run { digest: Digest::of(b"old"), offset: 5, bytes: 6 });
+    let restarts = vec![Restart { plain_offset: 0, output_bit: 0, check: 4 }];
+    let replay = Replay { bytes: 20, encoder: 1, parameters: vec![9], plain_offset: 0, plain_bytes: 36, restarts };
+    let listed = Plain::Listed { digest: Digest::of(b"plain"), bytes: 36, parts: vec![range(10, 30), run] };
+    let recipes = [
+        (Recipe::Verbatim, Plain::Own),
+        (Recipe::Raw(vec![range(0, 24), run]), Plain::Unknown),
+        (Recipe::Pieces(vec![Piece::Raw(vec![range(0, 10)]), Piece::Replay(replay)]), listed),
+    ];
+    let encoded = |(recipe, plain)| {
+        let mut bytes = Vec::new();
+        Record { digest: Digest::of(b"blob"), bytes: 30, note: "a:1".into(), recipe, plain }.encode(&mut bytes);
+        bytes
+    };
+    recipes.into_iter().map(encoded).collect()
+}
+
+/// Reads SET.json.
+pub fn set_json(bytes: &[u8]) {
+    if let Ok(manifest) = SetManifest::parse(bytes) {
+        let written = manifest.to_bytes().expect("what was read can be written");
+        assert!(written == bytes, "SET.json has one form: {}", String::from_utf8_lossy(bytes));
+    }
+}
+
+/// The SET.json of a small archive.
+pub fn set_jsons() -> Vec<Vec<u8>> {
+    crate::archive::with_archive(|found| found.sets.iter().filter_map(|set| set.manifest.as_ref()?.to_bytes().ok()).collect())
+}
+
+/// Cuts a layer at its tar entries; the chunks put together are the layer.
+pub fn layer(bytes: &[u8]) {
+    let (mut chunker, mut seen) = (Chunker::new(Shape::Tar), 0);
+    let mut emit = |_, chunk: &[u8]| -> Result<(), ()> {
+        seen += chunk.len();
+        Ok(())
+    };
+    for part in bytes.chunks(1000) {
+        chunker.push(part, &mut emit).expect("it never fails by itself");
+    }
+    chunker.finish(&mut emit).expect("it never fails by itself");
+    assert_eq!(seen, bytes.len(), "no byte is lost");
+}
+
+/// A tar with two files and its end.
+pub fn layers() -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for (name, content) in [("etc/hosts", &b"127.0.0.1"[..]), ("usr/bin/tool", &[7; 3000])] {
+        tar::put_member(&mut bytes, name, content, 1_700_000_000).expect("a member");
+    }
+    bytes.extend([0; 1024]);
+    vec![bytes]
+}
+
+fn fixed(bytes: &[u8]) -> Option<[u8; FIXED_BYTES]> {
+    bytes.first_chunk().copied()
+}

@@ -1,0 +1,52 @@
+//! What the program says while it syncs, and where.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use super::archive::document;
+use super::{Ocm, Said};
+use crate::support::images::{Image, Layout};
+
+/// A layout of two images, as a place.
+fn source(ocm: &Ocm) -> String {
+    let layout = Layout::at(&ocm.home.path().join("layout"));
+    layout.tag("registry.example/team/one:1", &layout.image(&Image::generated(1, 300_000)));
+    layout.tag("registry.example/team/two:1", &layout.image(&Image::generated(2, 200_000)));
+    format!("oci:{}", ocm.path("layout"))
+}
+
+#[test]
+fn a_run_tells_its_plan_before_it_begins_and_never_on_stdout() {
+    let ocm = Ocm::new();
+    let from = source(&ocm);
+    for (to, options, end) in [
+        (ocm.path("disk"), &["--volume-size", "16MiB"][..], ", into 1 volume below 16 MiB\n"),
+        (format!("oci:{}", ocm.path("out")), &[], " to fetch\n"),
+    ] {
+        let dry = ocm.run(&[&["sync", "--dry-run"], options, &[&from, &to]].concat());
+        let plan = dry.out.lines().next().expect("a plan").to_owned() + "\n";
+        assert!(plan.starts_with("plan: 2 images, ") && plan.ends_with(end) && !dry.err.contains("plan:"), "{dry:?}");
+        let real = ocm.run(&[&["sync"], options, &[&from, &to]].concat());
+        assert_eq!(real.code, Some(0), "{real:?}");
+        assert!(real.err.contains(&plan) && !real.out.contains("plan:"), "{real:?}");
+        let again = ocm.run(&["sync", &from, &to]);
+        assert!(again.out.starts_with("nothing new") && !again.err.contains("plan:"), "{again:?}");
+    }
+    let quiet = ocm.run(&["sync", "-q", &from, &ocm.path("quiet")]);
+    assert_eq!((quiet.code, quiet.err.as_str()), (Some(0), ""), "{quiet:?}");
+}
+
+#[test]
+fn a_command_for_volumes_has_our_stdin_and_speaks_on_stderr() {
+    let ocm = Ocm::new();
+    let command = "echo next disc; read answer; echo got $answer; echo trouble >&2";
+    let arguments = ["sync", "-o", "json", "--on-volume", command, &source(&ocm), &ocm.path("disk")];
+    let mut run = ocm.command(&arguments);
+    let mut child = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ocm runs");
+    child.stdin.take().expect("stdin").write_all(b"ready\nready\n").expect("an answer");
+    let said = Said::of(&child.wait_with_output().expect("its end"));
+    assert_eq!((said.code, document(&said)["schema"].as_str()), (Some(0), Some("ocm.sync.v1")), "{said:?}");
+    for word in ["next disc\n", "got ready\n", "trouble\n"] {
+        assert!(said.err.contains(word), "{word}: {said:?}");
+    }
+}
