@@ -11,6 +11,7 @@ use super::{show, sizes};
 use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
+use crate::store::archive::Packing;
 use crate::transfer::Class;
 use crate::workflow::sync::{ArchiveOptions, Request, sync};
 
@@ -73,9 +74,18 @@ struct ArchiveArguments {
     /// List exactly what is named here, not what the set before lists too
     #[arg(long, env = "OCM_ONLY", value_parser = FalseyValueParser::new())]
     only: bool,
-    /// Compress at this zstd level, 1 to 19
-    #[arg(long, value_name = "N", default_value = "6", env = "OCM_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19))]
-    level: i32,
+    /// Compress at this zstd level, 1 to 19; the default is 6, with --small 9
+    #[arg(long, value_name = "N", env = "OCM_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19))]
+    level: Option<i32>,
+    /// Compress in frames of 4 MiB, not 1 MiB: some per cent smaller, and slower to read in pieces
+    #[arg(long, env = "OCM_SMALL", value_parser = FalseyValueParser::new())]
+    small: bool,
+    /// What is done with gzip layers
+    ///
+    /// auto: a layer is stored uncompressed, deduplicated and compressed better, where ocm has proved that it can make
+    /// the same gzip bytes again. keep: layers are stored as they came; fast, and larger.
+    #[arg(long, value_name = "HOW", default_value = "auto", env = "OCM_GZIP")]
+    gzip: Gzip,
     /// Run this for each finished volume; $OCM_VOLUME is its path
     ///
     /// It has the terminal, so it may ask for the next disc; what it says goes to stderr. $OCM_VOLUME_KIND is volume or catalogue; of volumes,
@@ -86,6 +96,15 @@ struct ArchiveArguments {
     /// Delete a volume's file once that command succeeded
     #[arg(long, env = "OCM_RELEASE", value_parser = FalseyValueParser::new())]
     release: bool,
+}
+
+/// What is done with gzip layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Gzip {
+    /// Uncompressed where it can be made again
+    Auto,
+    /// As it came
+    Keep,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -114,6 +133,7 @@ impl Arguments {
 
     fn request(self) -> Result<Request> {
         let (archive, mut from) = (self.archive, self.places);
+        let packing = archive.packing();
         let to = from.pop().filter(|_| !from.is_empty());
         archive.check()?;
         let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to");
@@ -131,7 +151,7 @@ impl Arguments {
                 full: archive.full,
                 lineage: archive.lineage,
                 only: archive.only,
-                level: archive.level,
+                packing,
                 on_volume: archive.on_volume,
                 release: archive.release,
             },
@@ -141,6 +161,11 @@ impl Arguments {
 }
 
 impl ArchiveArguments {
+    fn packing(&self) -> Packing {
+        let Packing { frame_bytes, level, .. } = if self.small { Packing::SMALL } else { Packing::default() };
+        Packing { frame_bytes, level: self.level.unwrap_or(level), replays: self.gzip == Gzip::Auto }
+    }
+
     /// What clap cannot tell: an option that a variable sets to no is not set.
     fn check(&self) -> Result<()> {
         if self.release && self.on_volume.is_none() {

@@ -7,6 +7,7 @@ use crate::cli::figures::{bytes, count};
 use crate::cli::logs;
 use crate::cli::safe::safe;
 use crate::image::place::Location;
+use crate::store::archive::{Count, GzipShare};
 use crate::transfer::{Class, Ending};
 use crate::workflow::label;
 use crate::workflow::sync::{Outcome, SetOutcome};
@@ -83,6 +84,7 @@ fn set_text(set: &SetOutcome) -> String {
         count(set.volumes.len(), "volume"),
     );
     let _ = writeln!(text, "  root   {}   ({})", label(&set.root), set.root);
+    text += &gzip(&set.gzip);
     let needs =
         set.parent.map_or(String::new(), |parent| format!("   needs set {parent} on the far side, or its blobs in the registry there"));
     for (at, volume) in set.volumes.iter().enumerate() {
@@ -91,6 +93,15 @@ fn set_text(set: &SetOutcome) -> String {
         let _ = writeln!(text, "  carry  {}   {}{released}{needs}", safe(&volume.path.display().to_string()), bytes(volume.bytes));
     }
     text
+}
+
+/// Why gzip blobs are larger than they could be; nothing where they are not.
+fn gzip(share: &GzipShare) -> String {
+    let line = |(reason, kept): (&&str, &Count)| {
+        let all = share.total().blobs;
+        format!("  gzip   {} of {all} blobs ({}) stored as they came: {reason}\n", kept.blobs, bytes(kept.bytes))
+    };
+    share.kept.iter().map(line).collect()
 }
 
 /// Failed items by cause. `keep` puts a long list away and says where.
@@ -197,6 +208,7 @@ pub(in crate::cli) mod tests {
             items: 2,
             blob_bytes: 2 << 30,
             stored_bytes: 1 << 30,
+            gzip: GzipShare::default(),
             volumes: vec![volume],
             catalogue: vec![],
         }

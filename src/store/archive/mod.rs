@@ -9,6 +9,7 @@ pub mod check;
 mod copy;
 mod document;
 pub mod gather;
+mod gzip;
 pub mod listing;
 mod lock;
 mod needs;
@@ -21,10 +22,11 @@ mod standing;
 mod unfinished;
 pub mod view;
 
+pub use gzip::{Count, GzipShare};
 pub use lock::Lock;
 pub use room::Room;
 pub use shelf::{KnownSet, LetGo, Selection, Shelf};
-pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};
+pub use sink::{ArchiveSink, HandOver, NewSet, Packing, Written, WrittenVolume, complete};
 pub use source::{ArchiveSource, SetFacts};
 pub use unfinished::{Pinned, Unfinished};
 

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
+use ocm_format::gzip::{Verdict, find};
 use ocm_format::layout::Id;
 use ocm_format::set::{Ancestor, Lineage, MAX_ANCESTORS, Needs as FormatNeeds, ParentSet};
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume, Options, SetWriter};
 
+use super::gzip::GzipShare;
 use super::needs::Needs;
 use super::source::{ArchiveSource, SetFacts};
 use super::stage::{Behind, Stage, Staged, Trouble};
@@ -22,8 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::ends::{Moved, Rest};
 use crate::image::{Blob, Contents, Descriptor, Digest, Manifest, Reference, Repository, Sink};
 
-/// The plain bytes of a frame: what random access and compression settle on (1 MiB).
-const FRAME_BYTES: u64 = 1 << 20;
+const GZIP: &[u8] = b"\x1f\x8b";
 
 /// Called for each finished volume, once; says whether its file is to be let go.
 pub type HandOver = Box<dyn FnMut(&WrittenVolume) -> Result<bool> + Send>;
@@ -48,8 +49,8 @@ pub struct NewSet {
     pub inherited: Contents,
     /// The size that every file stays strictly below, in bytes.
     pub cap: u64,
-    /// The zstd level.
-    pub level: i32,
+    /// How content is packed.
+    pub packing: Packing,
     /// Threads that compress.
     pub threads: usize,
     /// Notes of roots, found again when a volume is scanned.
@@ -62,6 +63,28 @@ pub struct NewSet {
     pub on_volume: HandOver,
     /// The right to write into the directory; kept until the last thread that writes has ended.
     pub lock: Option<Arc<Lock>>,
+}
+
+/// How content is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// The plain bytes of a frame: what random access reads at the least, and compression gains from.
+    pub frame_bytes: u64,
+    /// The zstd level.
+    pub level: i32,
+    /// Whether gzip is stored by its plain form where it can be made again; otherwise it stays as it came.
+    pub replays: bool,
+}
+
+impl Packing {
+    /// As few bytes as can be had at a bearable pace.
+    pub const SMALL: Self = Self { frame_bytes: 4 << 20, level: 9, replays: true };
+}
+
+impl Default for Packing {
+    fn default() -> Self {
+        Self { frame_bytes: 1 << 20, level: 6, replays: true }
+    }
 }
 
 /// A finished volume.
@@ -86,6 +109,8 @@ pub struct Written {
     pub contents: Contents,
     /// The sum of the sizes of the blobs stored in it, in bytes.
     pub blob_bytes: u64,
+    /// What became of the gzip blobs of this run.
+    pub gzip: GzipShare,
     /// Its volumes.
     pub volumes: Vec<WrittenVolume>,
     /// The files of its catalogue.
@@ -105,6 +130,7 @@ struct Shared {
     inherited: Contents,
     notes: BTreeMap<Digest, String>,
     options: serde_json::Value,
+    replays: bool,
     catalogue: PathBuf,
     stopped: Stopped,
     state: Mutex<State>,
@@ -115,6 +141,7 @@ struct State {
     writer: Writer,
     behind: Behind,
     manifests: BTreeMap<Digest, Manifest>,
+    gzip: GzipShare,
 }
 
 /// Why handing a volume over failed. The format passes on its text alone.
@@ -197,21 +224,22 @@ impl ArchiveSink {
         let head = Head { set: Id(new.set), lineage, generation: new.generation, time: new.time, parent: parent_set };
         let scratch = new.folder.join(SCRATCH);
         let stage = Stage::new(scratch.clone());
-        let (cap, level, threads) = (new.cap, new.level, new.threads);
-        let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes: FRAME_BYTES, level, threads };
+        let (cap, threads, Packing { frame_bytes, level, replays }) = (new.cap, new.threads, new.packing);
+        let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes, level, threads };
         let stopped = Stopped::default();
         let handed = handing(new.on_volume, Arc::clone(&stopped));
         let mut writer = Writer::Ready(Box::new((head, options, handed)));
         if resume {
             writer.open().map_err(|error| cause(&stopped, error))?;
         }
-        let state = State { writer, behind: Behind::default(), manifests: BTreeMap::new() };
+        let state = State { writer, behind: Behind::default(), manifests: BTreeMap::new(), gzip: GzipShare::default() };
         let shared = Shared {
             folder: new.folder,
             parent,
             inherited: new.inherited,
             notes: new.notes,
             options: new.options,
+            replays,
             catalogue: new.catalogue,
             stopped,
             state: Mutex::new(state),
@@ -257,19 +285,30 @@ impl Shared {
     }
 
     /// Stores a blob that is whole and checked.
-    fn store(&self, descriptor: &Descriptor, staged: Staged) -> Result<()> {
+    fn store(&self, descriptor: &Descriptor, staged: Staged, verdict: Option<Verdict>) -> Result<()> {
         let form = form_of(descriptor, &staged.start()?);
         let blob = NewBlob { digest: descriptor.digest, bytes: staged.bytes(), form, note: String::new() };
         let mut state = self.state();
-        state.add(blob, &mut *staged.reader()?).map_err(|error| self.cause(error))?;
+        state.add(blob, &staged, verdict).map_err(|error| self.cause(error))?;
         state.behind.push(staged)
+    }
+
+    /// How a gzip blob can be made again. It takes longer than anything else, and needs nobody's turn.
+    fn judge(&self, staged: &Staged) -> Result<Option<Verdict>> {
+        if !self.replays || !staged.start()?.starts_with(GZIP) {
+            return Ok(None);
+        }
+        find(staged).map(Some).map_err(|error| Error::io("a blob that waits", &error))
     }
 
     fn store_manifest(&self, manifest: Manifest) -> Result<()> {
         let note = self.notes.get(&manifest.digest()).cloned().unwrap_or_default();
         let blob = NewBlob { digest: manifest.digest(), bytes: manifest.descriptor().size, form: Form::Document, note };
         let mut state = self.state();
-        state.add(blob, &mut &manifest.bytes()[..]).map_err(|error| self.cause(error))?;
+        let writer = state.writer.open()?;
+        if !writer.has(&blob.digest) {
+            writer.add(blob, &mut &manifest.bytes()[..]).map_err(|error| self.cause(told(&error)))?;
+        }
         state.manifests.insert(manifest.digest(), manifest);
         Ok(())
     }
@@ -335,17 +374,24 @@ impl Shared {
         let blob_bytes = writer.blob_bytes();
         let finished = writer.finish(closing).map_err(|error| self.cause(told(&error)))?;
         state.behind.clear()?;
-        Ok(written(finished, all, blob_bytes))
+        Ok(written(finished, all, blob_bytes, std::mem::take(&mut state.gzip)))
     }
 }
 
 impl State {
-    fn add(&mut self, blob: NewBlob, content: &mut dyn std::io::Read) -> Result<()> {
+    fn add(&mut self, blob: NewBlob, staged: &Staged, verdict: Option<Verdict>) -> Result<()> {
         let writer = self.writer.open()?;
-        if !writer.has(&blob.digest) {
-            writer.add(blob, content).map_err(|error| told(&error))?;
+        if writer.has(&blob.digest) {
+            return Ok(());
         }
-        Ok(())
+        if let Some(verdict) = &verdict {
+            self.gzip.count(blob.bytes, verdict);
+        }
+        let added = match verdict {
+            Some(Verdict::Replay(plan)) => writer.add_replayed(blob, &plan, staged),
+            Some(Verdict::Keep(_)) | None => writer.add(blob, &mut *staged.reader()?),
+        };
+        added.map_err(|error| told(&error))
     }
 }
 
@@ -380,7 +426,7 @@ pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: Ha
         folder: folder.to_owned(),
         scratch: folder.join(SCRATCH),
         cap: manifest.cap,
-        frame_bytes: FRAME_BYTES,
+        frame_bytes: Packing::default().frame_bytes,
         level: 1,
         threads: 1,
     };
@@ -397,19 +443,19 @@ pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: Ha
     let stopped = Stopped::default();
     let done = ocm_format::writer::complete(manifest, &closing, options, handing(on_volume, Arc::clone(&stopped)));
     let done = done.map_err(|error| cause(&stopped, told(&error)))?;
-    Ok(done.map(|finished| written(finished, set.contents.clone(), 0)))
+    Ok(done.map(|finished| written(finished, set.contents.clone(), 0, GzipShare::default())))
 }
 
-fn written(finished: Finished, contents: Contents, blob_bytes: u64) -> Written {
+fn written(finished: Finished, contents: Contents, blob_bytes: u64, gzip: GzipShare) -> Written {
     let volume =
         |(path, done): (PathBuf, ocm_format::writer::Done)| WrittenVolume { number: done.number, path, bytes: done.bytes, sum: done.sum };
     let volumes = finished.volumes.into_iter().map(volume).collect();
-    Written { root: finished.root, contents, blob_bytes, volumes, catalogue: finished.catalogue }
+    Written { root: finished.root, contents, blob_bytes, gzip, volumes, catalogue: finished.catalogue }
 }
 
 /// How content is stored, by what it says it is and by its first bytes.
 fn form_of(descriptor: &Descriptor, start: &[u8]) -> Form {
-    const PACKED: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18"];
+    const PACKED: [&[u8]; 5] = [GZIP, b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18"];
     let kind = &descriptor.media_type;
     if PACKED.iter().any(|magic| start.starts_with(magic)) {
         Form::Packed
@@ -456,7 +502,12 @@ impl Sink for ArchiveSink {
             Err(Trouble::Place(error)) => return Ok(Some(Box::pin(async { Err(error) }))),
         };
         let (shared, descriptor) = (Arc::clone(&self.shared), blob.descriptor().clone());
-        Ok(Some(Box::pin(blocking(move || shared.store(&descriptor, staged)))))
+        let (staged, verdict) = blocking({
+            let shared = Arc::clone(&shared);
+            move || shared.judge(&staged).map(|verdict| (staged, verdict))
+        })
+        .await?;
+        Ok(Some(Box::pin(blocking(move || shared.store(&descriptor, staged, verdict)))))
     }
 
     async fn put_manifest(&self, _: &Repository, manifest: &Manifest) -> Result<Rest> {

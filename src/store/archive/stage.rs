@@ -7,13 +7,15 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Cursor, Read, Seek as _, Write as _};
+use std::io::{self, Cursor, Read, Seek as _, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use ocm_format::digest::Hasher;
+use ocm_format::gzip::Content;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
@@ -262,5 +264,32 @@ impl Behind {
     /// Everything is in volumes: all files are let go.
     pub(super) fn clear(&mut self) -> Result<()> {
         self.files.drain(..).try_for_each(|(_, paths)| remove(&paths))
+    }
+}
+
+impl Content for Staged {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.held {
+            Held::Memory { parts, .. } => {
+                let mut begin = 0;
+                for part in parts {
+                    let end = begin + part.len() as u64;
+                    if offset < end {
+                        return (&part[(offset - begin) as usize..]).read(buffer);
+                    }
+                    begin = end;
+                }
+            }
+            Held::Files(paths) => {
+                let length = if paths.len() > 1 { SEGMENT_BYTES } else { u64::MAX };
+                let path = usize::try_from(offset / length).ok().and_then(|n| paths.get(n));
+                return path.map_or(Ok(0), |path| File::open(path)?.read_at(buffer, offset % length));
+            }
+        }
+        Ok(0)
     }
 }

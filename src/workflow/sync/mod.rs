@@ -23,6 +23,7 @@ use crate::image::place::Location;
 use crate::image::{Digest, Platform};
 use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Fate, Plan, Planned, Summary};
+use crate::store::archive::{GzipShare, Packing};
 use crate::transfer::{Class, Ending, Report};
 use crate::workspace::Workspace;
 
@@ -62,8 +63,8 @@ pub struct ArchiveOptions {
     pub lineage: Option<String>,
     /// The set lists exactly what was named, not what its parent lists too.
     pub only: bool,
-    /// The zstd level, 1 to 19.
-    pub level: i32,
+    /// How content is packed.
+    pub packing: Packing,
     /// A command that is run for each finished volume.
     pub on_volume: Option<String>,
     /// Let go of a volume's file once the command succeeded.
@@ -133,6 +134,8 @@ pub struct SetOutcome {
     pub blob_bytes: u64,
     /// The sum of the sizes of its volumes.
     pub stored_bytes: u64,
+    /// What became of the gzip blobs that this run brought.
+    pub gzip: GzipShare,
     /// Its volumes, in order.
     pub volumes: Vec<VolumeOutcome>,
     /// The files of its catalogue.

@@ -79,8 +79,8 @@ fn request_key(request: &Request, line: &Line) -> String {
     let from: Vec<String> = request.from.iter().map(ToString::to_string).collect();
     let platforms: Vec<String> = request.platforms.iter().map(ToString::to_string).collect();
     let text = format!(
-        "{from:?} {platforms:?} {} {} {} {} {:?} {} {:?}",
-        request.all_tags, archive.only, archive.level, archive.volume_bytes, line.name, line.generation, parent
+        "{from:?} {platforms:?} {} {} {:?} {} {:?} {} {:?}",
+        request.all_tags, archive.only, archive.packing, archive.volume_bytes, line.name, line.generation, parent
     );
     Digest::of(text.as_bytes()).hex()
 }
@@ -129,7 +129,7 @@ impl Draft {
         let archive = &request.archive;
         let contents = line.parent.as_ref().map(|parent: &Parent| parent.contents().clone());
         let parent_generation = line.parent.as_ref().map(|parent| parent.facts.generation());
-        let options = serde_json::json!({"level": archive.level, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
+        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished =
             Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
         let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
@@ -142,7 +142,7 @@ impl Draft {
             time,
             inherited: if archive.only { Contents::default() } else { contents.clone().unwrap_or_default() },
             cap: archive.volume_bytes,
-            level: archive.level,
+            packing: archive.packing,
             threads: settings.threads,
             notes: wanted.iter().filter_map(|wanted| Some((wanted.item.digest()?, wanted.item.origin.to_string()))).collect(),
             options,
@@ -250,6 +250,7 @@ impl Draft {
             items: items.len(),
             blob_bytes: written.blob_bytes,
             stored_bytes: written.volumes.iter().map(|volume| volume.bytes).sum(),
+            gzip: written.gzip.clone(),
             volumes: written.volumes.iter().map(volume).collect(),
             catalogue,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ocm::image::{Repository, Sink, Source};
-use ocm::store::archive::{ArchiveSink, ArchiveSource, NewSet, Shelf};
+use ocm::store::archive::{ArchiveSink, ArchiveSource, NewSet, Packing, Shelf};
 use ocm::store::layout::{LayoutSink, LayoutSource};
 use ocm::store::memory::Memory;
 use ocm::store::registry::{Options, Registry, RegistrySink};
@@ -115,7 +115,7 @@ impl Place for InArchive {
             inherited: parent.as_ref().map(|parent| parent.listed().clone()).unwrap_or_default(),
             parent,
             cap: 300_000,
-            level: 3,
+            packing: Packing { level: 3, ..Packing::default() },
             threads: 2,
             notes: Default::default(),
             options: serde_json::json!({}),

@@ -192,7 +192,7 @@ async fn what_was_let_go_of_a_set_that_is_given_up_is_named_and_forgotten() {
     let given_up = workspace.released_from(&shop.lab.folder("staging")).expect("readable");
     assert_eq!(given_up.iter().map(|released| released.volumes()).collect::<Vec<_>>(), [[1]]);
     let mut other = handing(&shop, "staging", "true".to_owned(), false);
-    other.archive.level = 4;
+    other.archive.packing.level = 4;
     sync(other, &near(&shop)).await.expect("another set");
     assert!(heard.has(&["v001.ocm.tar", "handed on for a set that was never finished"]), "{:?}", heard.lines());
     assert!(workspace.released_from(&shop.lab.folder("staging")).expect("readable").is_empty());

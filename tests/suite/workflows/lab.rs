@@ -8,7 +8,7 @@ use std::time::Duration;
 use ocm::error::Result;
 use ocm::image::place::Location;
 use ocm::monitor::{Event, Monitor, Silent};
-use ocm::store::archive::Lock;
+use ocm::store::archive::{Lock, Packing};
 use ocm::workflow::Settings;
 use ocm::workflow::sync::{ArchiveOptions, Outcome, Request, sync};
 use tempfile::TempDir;
@@ -78,7 +78,7 @@ impl Lab {
                 full: false,
                 lineage: None,
                 only: false,
-                level: 3,
+                packing: Packing { level: 3, ..Packing::default() },
                 on_volume: None,
                 release: false,
             },
