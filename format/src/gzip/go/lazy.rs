@@ -282,3 +282,22 @@ fn common(left: &[u8], right: &[u8]) -> usize {
 fn word(bytes: &[u8]) -> u64 {
     bytes.try_into().map_or(0, u64::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_are_made_anew_find_the_same_copies() {
+        let plain: Vec<u8> = (0..400_000_u32).map(|at| (at.wrapping_mul(at >> 9) >> 5) as u8 & 0x3f).collect();
+        let [fresh, late] = [REACH, REBASE - 3 * REACH].map(|base| {
+            let (mut lazy, mut out) = (Lazy::new(Effort::of(6).expect("a level")), Bits::default());
+            lazy.base = base;
+            lazy.write(&plain, &mut out);
+            lazy.finish(&mut out);
+            (lazy.base > base, out.take())
+        });
+        assert_eq!((fresh.0, late.0), (true, false), "only the late tables are made anew");
+        assert!(fresh.1 == late.1);
+    }
+}
