@@ -50,7 +50,7 @@ impl Encoder {
             generation,
             rules,
             chunks: Chunks::default(),
-            search: Search::new(rules.table_bits, rules.tail, rules.splits_early),
+            search: Search::new(rules),
             blocks: Blocks::new(rules),
             tokens: Vec::new(),
         }
