@@ -32,7 +32,10 @@ impl Bits {
         self.waiting_bits += count;
         if self.waiting_bits >= 8 {
             let whole = self.waiting_bits / 8;
-            self.bytes.extend(self.waiting.to_le_bytes().iter().take(usize::try_from(whole).unwrap_or(8)));
+            // All eight bytes and some of them back takes less than a copy of so many.
+            let length = self.bytes.len() + usize::try_from(whole).unwrap_or(8);
+            self.bytes.extend_from_slice(&self.waiting.to_le_bytes());
+            self.bytes.truncate(length);
             self.waiting = self.waiting.checked_shr(whole * 8).unwrap_or(0);
             self.waiting_bits %= 8;
         }

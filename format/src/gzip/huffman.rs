@@ -119,8 +119,8 @@ fn symbol(leaf: u32) -> usize {
 /// How many of the first `bits` bits are set.
 fn ones(words: &[u64], bits: usize) -> usize {
     let whole: u32 = words[..bits / 64].iter().map(|word| word.count_ones()).sum();
-    let rest = if bits % 64 == 0 { 0 } else { (words[bits / 64] << (64 - bits % 64)).count_ones() };
-    (whole + rest) as usize
+    let rest = words[bits / 64] & !(u64::MAX << (bits % 64));
+    (whole + rest.count_ones()) as usize
 }
 
 /// A canonical Huffman code of `N` symbols.
@@ -276,5 +276,53 @@ fn extra_bits(symbol: u8) -> u32 {
         17 => 3,
         18 => 7,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Package-merge as it is told: each item is its weight and the leaves in it.
+    fn lengths_by_the_book(frequencies: &[u32], limit: usize) -> Vec<u8> {
+        let mut leaves: Vec<(u32, Vec<usize>)> = frequencies.iter().enumerate().map(|(symbol, count)| (*count, vec![symbol])).collect();
+        leaves.retain(|(count, _)| *count > 0);
+        leaves.sort();
+        let mut level = leaves.clone();
+        for _ in 1..limit.min(leaves.len() - 1) {
+            let pairs = level.chunks_exact(2).map(|pair| (pair[0].0 + pair[1].0, [&pair[0].1[..], &pair[1].1].concat()));
+            level = pairs.chain(leaves.clone()).collect();
+            // Stable: of equals, packages come first.
+            level.sort_by_key(|(weight, _)| *weight);
+        }
+        let mut lengths = vec![0; frequencies.len()];
+        level.iter().take(2 * leaves.len() - 2).flat_map(|(_, symbols)| symbols).for_each(|symbol| lengths[*symbol] += 1);
+        lengths
+    }
+
+    #[test]
+    fn symbols_that_are_alone_or_two_have_one_bit() {
+        let mut lengths = [9; 4];
+        let mut merge = Merge::default();
+        for (frequencies, expected) in [([0, 0, 0, 0], [0; 4]), ([0, 7, 0, 0], [0, 1, 0, 0]), ([5, 0, 0, 1], [1, 0, 0, 1])] {
+            merge.lengths(&frequencies, LONGEST, &mut lengths);
+            assert_eq!(lengths, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lengths_are_those_of_package_merge(
+            exponents in proptest::collection::vec((0..17_u32, 0..4_u32), 3..60),
+            limit in 6..=LONGEST,
+        ) {
+            let frequencies: Vec<u32> = exponents.iter().map(|(exponent, more)| (1 << exponent) / 8 + more).collect();
+            prop_assume!(frequencies.iter().filter(|count| **count > 0).count() > 2);
+            let mut lengths = vec![0; frequencies.len()];
+            Merge::default().lengths(&frequencies, limit, &mut lengths);
+            prop_assert_eq!(lengths, lengths_by_the_book(&frequencies, limit));
+        }
     }
 }

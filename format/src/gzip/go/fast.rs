@@ -22,10 +22,11 @@ const TABLE_BITS: u32 = 14;
 /// No copy begins in so many bytes at the end of a chunk.
 const MARGIN: usize = 15;
 const LONGEST: usize = 258;
-/// A last chunk of less bytes has no copies.
-const SHORT_BYTES: usize = 128;
 /// A last chunk of at most so many bytes is stored.
 const STORED_BYTES: usize = 16;
+const SHORT_FROM: usize = STORED_BYTES + 1;
+/// A last chunk of at most so many bytes has no copies.
+const SHORT_BYTES: usize = 127;
 
 /// An encoder of level 1.
 #[derive(Debug, Clone)]
@@ -62,7 +63,7 @@ impl Fast {
             let (bytes, length) = (chunk.own(), chunk.own().len());
             match length {
                 ..=STORED_BYTES => Blocks::stored(bytes, chunk.plain_offset, out),
-                ..SHORT_BYTES => self.blocks.literals(bytes, chunk.plain_offset, out),
+                SHORT_FROM..=SHORT_BYTES => self.blocks.literals(bytes, chunk.plain_offset, out),
                 _ => encode(&mut self.table, &mut self.blocks, &mut self.tokens, chunk, out),
             }
             self.chunks.advance(length);

@@ -69,9 +69,9 @@ pub(super) struct Lazy {
     /// Where in the stream the window's first byte is.
     base_offset: u64,
     /// Last place of each hash.
-    heads: Vec<u32>,
+    heads: Box<[u32; 1 << HASH_BITS]>,
     /// For each place the one before with the same hash.
-    chains: Vec<u32>,
+    chains: Box<[u32; REACH]>,
     /// The next byte, in the window.
     at: usize,
     /// Whether the byte before is not in the tokens yet.
@@ -100,8 +100,8 @@ impl Lazy {
             window: Vec::with_capacity(WINDOW_BYTES),
             base: REACH,
             base_offset: 0,
-            heads: vec![0; 1 << HASH_BITS],
-            chains: vec![0; REACH],
+            heads: table(),
+            chains: table(),
             at: 0,
             is_pending: false,
             copy: NO_COPY,
@@ -197,7 +197,7 @@ impl Lazy {
         let data = &self.window[..];
         let (at, rest) = (self.at, data.len() - self.at);
         let mut found = NO_COPY;
-        if rest <= length_before {
+        if rest <= length_before.max(SHORTEST - 1) {
             return found;
         }
         let longest = rest.min(LONGEST);
@@ -205,12 +205,14 @@ impl Lazy {
         let here = &data[at..at + longest];
         let lowest = self.base.max((self.base + at).saturating_sub(REACH));
         let mut place = candidate as usize;
+        // The last bytes of a copy that is longer than the one found: most candidates differ there.
+        let mut last = last_bytes(here, found.length);
         for _ in 0..self.effort.chain {
             if place < lowest {
                 break;
             }
             let from = place - self.base;
-            if data[from + found.length] == here[found.length] {
+            if last_bytes(&data[from..], found.length) == last {
                 let length = common(&data[from..from + longest], here);
                 let distance = at - from;
                 if length > found.length && (length > SHORTEST || distance <= SHORTEST_REACH) {
@@ -218,6 +220,7 @@ impl Lazy {
                     if length >= enough {
                         break;
                     }
+                    last = last_bytes(here, length);
                 }
             }
             if at - from == REACH {
@@ -260,8 +263,19 @@ impl Lazy {
     fn rebase(&mut self) {
         let gone = (self.base - REACH) as u32;
         self.base = REACH;
-        self.heads.iter_mut().chain(&mut self.chains).for_each(|place| *place = place.saturating_sub(gone));
+        self.heads.iter_mut().chain(self.chains.iter_mut()).for_each(|place| *place = place.saturating_sub(gone));
     }
+}
+
+/// Places, none of them known.
+fn table<const N: usize>() -> Box<[u32; N]> {
+    vec![0; N].into_boxed_slice().try_into().expect("N entries were made")
+}
+
+/// The 4 bytes up to the one that follows `length` bytes, which are 3 or more.
+#[inline(always)]
+fn last_bytes(data: &[u8], length: usize) -> u32 {
+    data[length - (SHORTEST - 1)..=length].try_into().map_or(0, u32::from_le_bytes)
 }
 
 /// How many bytes are equal at the beginning of both, which are equally long.
@@ -281,4 +295,23 @@ fn common(left: &[u8], right: &[u8]) -> usize {
 #[inline(always)]
 fn word(bytes: &[u8]) -> u64 {
     bytes.try_into().map_or(0, u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_are_made_anew_find_the_same_copies() {
+        let plain: Vec<u8> = (0..400_000_u32).map(|at| (at.wrapping_mul(at >> 9) >> 5) as u8 & 0x3f).collect();
+        let [fresh, late] = [REACH, REBASE - 3 * REACH].map(|base| {
+            let (mut lazy, mut out) = (Lazy::new(Effort::of(6).expect("a level")), Bits::default());
+            lazy.base = base;
+            lazy.write(&plain, &mut out);
+            lazy.finish(&mut out);
+            (lazy.base > base, out.take())
+        });
+        assert_eq!((fresh.0, late.0), (true, false), "only the late tables are made anew");
+        assert!(fresh.1 == late.1);
+    }
 }

@@ -13,7 +13,7 @@ use crate::gzip::token::Counts;
 
 /// The guess for the symbols of `tokens` tokens with the bits that follow symbols.
 pub(super) fn size(guess: Guess, counts: &Counts, tokens: usize) -> i64 {
-    let extra = counts.extra_bits() as i64;
+    let extra = counts.extra_bits();
     match guess {
         Guess::Ceiling => ceiling(counts, tokens) + wrong_extra_bits(counts),
         Guess::Entropy => entropy(counts, tokens, |bits| bits) + extra,
@@ -44,7 +44,7 @@ fn binary_logarithm(value: f32) -> f32 {
     let bits = value.to_bits();
     let exponent = ((bits >> 23) & 0xff) as i32 - 128;
     let mantissa = f32::from_bits((bits & 0x007f_ffff) | 127 << 23);
-    exponent as f32 + (((-0.344_848_43 * mantissa) + 2.024_665_78) * mantissa - 0.674_877_59)
+    exponent as f32 + (((-0.344_848_43 * mantissa) + 2.024_665_8) * mantissa - 0.674_877_6)
 }
 
 fn ceiling(counts: &Counts, tokens: usize) -> i64 {
@@ -75,7 +75,7 @@ const LENGTH_EXTRA: [u8; 32] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 
 /// The binary logarithm as `math.Log2` of Go has it; the logarithm below it is the one of FreeBSD's `e_log.c`.
 fn exact_logarithm(value: f64) -> f64 {
     let (fraction, exponent) = fraction_and_exponent(value);
-    if fraction == 0.5 { f64::from(exponent - 1) } else { f64::from(exponent) + logarithm(fraction) * (1.0 / std::f64::consts::LN_2) }
+    if fraction == 0.5 { f64::from(exponent - 1) } else { f64::from(exponent) + logarithm(fraction) * std::f64::consts::LOG2_E }
 }
 
 /// A positive normal number as one from a half up to 1, and a power of two.

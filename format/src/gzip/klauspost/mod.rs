@@ -26,6 +26,7 @@ pub const HISTORY_BYTES: usize = 16384;
 const SHORTEST_HISTORY_BYTES: usize = 13;
 /// A last chunk of at most so many bytes is stored.
 const STORED_BYTES: usize = 32;
+const SHORT_FROM: usize = STORED_BYTES + 1;
 /// A last chunk of at most so many bytes has no copies.
 const LITERAL_BYTES: usize = 127;
 
@@ -49,7 +50,7 @@ impl Encoder {
             generation,
             rules,
             chunks: Chunks::default(),
-            search: Search::new(rules.table_bits, rules.tail, rules.splits_early),
+            search: Search::new(rules),
             blocks: Blocks::new(rules),
             tokens: Vec::new(),
         }
@@ -110,7 +111,7 @@ impl Encoder {
             let length = bytes.len();
             match length {
                 ..=STORED_BYTES => self.blocks.stored(bytes, chunk.plain_offset, out),
-                ..=LITERAL_BYTES => self.blocks.literals(chunk, true, out),
+                SHORT_FROM..=LITERAL_BYTES => self.blocks.literals(chunk, true, out),
                 _ => encode(&mut self.search, &mut self.blocks, &mut self.tokens, chunk, true, out),
             }
             self.chunks.advance(length);

@@ -12,7 +12,7 @@
     reason = "places in a chunk, and tables of its own"
 )]
 
-use super::generation::Tail;
+use super::generation::{Rules, Tail};
 use crate::gzip::chunks::Chunk;
 use crate::gzip::token::Token;
 
@@ -22,13 +22,50 @@ const NEAR: u32 = 32768;
 const MARGIN: usize = 11;
 const LONGEST: usize = 258;
 
-/// The tables of one stream.
+/// The tables of one stream, of the size that the generation has.
 #[derive(Debug, Clone)]
-pub(super) struct Search {
-    short: Vec<u32>,
+pub(super) enum Search {
+    Small(Tables<{ 1 << 15 }>),
+    Large(Tables<{ 1 << 16 }>),
+}
+
+impl Search {
+    /// Empty tables of 2^15 entries, or of 2^16.
+    pub(super) fn new(rules: Rules) -> Self {
+        if rules.table_bits == 15 { Self::Small(Tables::new(rules)) } else { Self::Large(Tables::new(rules)) }
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::Small(tables) => tables.clear(),
+            Self::Large(tables) => tables.clear(),
+        }
+    }
+
+    /// All places are now less by `gone`.
+    pub(super) fn rebase(&mut self, gone: usize) {
+        match self {
+            Self::Small(tables) => tables.rebase(gone),
+            Self::Large(tables) => tables.rebase(gone),
+        }
+    }
+
+    /// Adds the tokens of a chunk; none at all if it has no copy.
+    pub(super) fn run(&mut self, chunk: Chunk<'_>, tokens: &mut Vec<Token>) {
+        match self {
+            Self::Small(tables) => tables.run(chunk, tokens),
+            Self::Large(tables) => tables.run(chunk, tokens),
+        }
+    }
+}
+
+/// Tables of `N` entries, a power of two.
+#[derive(Debug, Clone)]
+pub(super) struct Tables<const N: usize> {
+    short: Box<[u32; N]>,
     /// The last place, and the one before.
-    long: Vec<[u32; 2]>,
-    bits: u32,
+    long: Box<[[u32; 2]; N]>,
     tail: Tail,
     splits_early: bool,
 }
@@ -42,27 +79,23 @@ struct Copy {
     next: usize,
 }
 
-impl Search {
-    /// Empty tables of 2^`bits` entries.
-    pub(super) fn new(bits: u32, tail: Tail, splits_early: bool) -> Self {
-        Self { short: vec![0; 1 << bits], long: vec![[0; 2]; 1 << bits], bits, tail, splits_early }
+impl<const N: usize> Tables<N> {
+    fn new(rules: Rules) -> Self {
+        Self { short: table(0), long: table([0; 2]), tail: rules.tail, splits_early: rules.splits_early }
     }
 
-    /// Forgets all.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.short.fill(0);
         self.long.fill([0; 2]);
     }
 
-    /// All places are now less by `gone`.
-    pub(super) fn rebase(&mut self, gone: usize) {
+    fn rebase(&mut self, gone: usize) {
         let gone = gone as u32;
         self.short.iter_mut().for_each(|place| *place = place.saturating_sub(gone));
         self.long.iter_mut().flatten().for_each(|place| *place = place.saturating_sub(gone));
     }
 
-    /// Adds the tokens of a chunk; none at all if it has no copy.
-    pub(super) fn run(&mut self, chunk: Chunk<'_>, tokens: &mut Vec<Token>) {
+    fn run(&mut self, chunk: Chunk<'_>, tokens: &mut Vec<Token>) {
         let data = chunk.bytes;
         let Some(limit) = data.len().checked_sub(MARGIN) else { return };
         let (mut next, mut emitted) = (chunk.start, chunk.start);
@@ -94,8 +127,8 @@ impl Search {
             }
             let word = load(data, at);
             let here = place(at);
-            let short = std::mem::replace(&mut self.short[short_slot(word, self.bits)], here);
-            let long = &mut self.long[long_slot(word, self.bits)];
+            let short = std::mem::replace(&mut self.short[short_slot::<N>(word)], here);
+            let long = &mut self.long[long_slot::<N>(word)];
             let [recent, older] = *long;
             *long = [here, recent];
             let found = if here - recent < NEAR {
@@ -156,7 +189,7 @@ impl Search {
         if found.length >= 30 || after >= limit {
             return found;
         }
-        let [recent, _] = self.long[long_slot(load(data, after), self.bits)];
+        let [recent, _] = self.long[long_slot::<N>(load(data, after))];
         let distance = place(after).wrapping_sub(recent) as usize;
         let at = found.at + skipped;
         if distance == 0 || distance >= NEAR as usize || at < distance {
@@ -192,16 +225,20 @@ impl Search {
 
     #[inline(always)]
     fn put_short(&mut self, at: usize, word: u64) {
-        self.short[short_slot(word, self.bits)] = place(at);
+        self.short[short_slot::<N>(word)] = place(at);
     }
 
     #[inline(always)]
     fn put_long(&mut self, at: usize, word: u64) -> [u32; 2] {
-        let long = &mut self.long[long_slot(word, self.bits)];
+        let long = &mut self.long[long_slot::<N>(word)];
         let before = *long;
         *long = [place(at), before[0]];
         before
     }
+}
+
+fn table<T: Clone, const N: usize>(empty: T) -> Box<[T; N]> {
+    vec![empty; N].into_boxed_slice().try_into().ok().expect("N entries were made")
 }
 
 #[inline(always)]
@@ -232,14 +269,14 @@ fn load_half(data: &[u8], at: usize) -> u32 {
 
 /// By the first 4 bytes.
 #[inline(always)]
-fn short_slot(word: u64, bits: u32) -> usize {
-    ((word as u32).wrapping_mul(2_654_435_761) >> (32 - bits)) as usize
+fn short_slot<const N: usize>(word: u64) -> usize {
+    ((word as u32).wrapping_mul(2_654_435_761) >> (32 - N.trailing_zeros())) as usize
 }
 
 /// By the first 7 bytes.
 #[inline(always)]
-fn long_slot(word: u64, bits: u32) -> usize {
-    ((word << 8).wrapping_mul(58_295_818_150_454_627) >> (64 - bits)) as usize
+fn long_slot<const N: usize>(word: u64) -> usize {
+    ((word << 8).wrapping_mul(58_295_818_150_454_627) >> (64 - N.trailing_zeros())) as usize
 }
 
 /// How many bytes at `from` and at `at`, which is behind it, are equal.
