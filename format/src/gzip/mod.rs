@@ -6,6 +6,9 @@
 //! *Not here:* which blobs are gzip, and where their plain form is kept.
 
 mod bits;
+pub mod gnu;
+pub mod pigz;
+pub mod zlib;
 
 pub use bits::{Bits, BlockStart};
 

@@ -1,0 +1,245 @@
+//! [`Parser`]: cuts the input into literals and matches, and those into blocks.
+//!
+//! **Invariants.** Nothing is decided with fewer than 262 bytes ahead before the input ends, and the window is full before
+//! anything is decided: so the cuts of the input never show. Memory is bounded: window, chains and one block's symbols.
+//!
+//! *Not here:* what sets zlib and GNU gzip apart, which is a [`Dialect`].
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "places in the window keep to its invariant, at <= end; a match never reaches past the end"
+)]
+
+use super::block::Block;
+use super::level::Level;
+use super::search::{Chains, Found, Wanted};
+use super::symbols::MIN_MATCH;
+use super::tally::Tally;
+use super::window::{HALF, MAX_DISTANCE, SLIDE_FROM, Window};
+use crate::gzip::Bits;
+
+/// Beyond this distance, the lazy parser finds a match of three bytes not worth it.
+const TOO_FAR: usize = 4096;
+/// In the place of a match that there is not.
+const NO_MATCH: Found = Found { distance: 0, length: MIN_MATCH - 1 };
+
+/// What sets one deflate of this family apart from another.
+pub(crate) trait Dialect {
+    /// The last place in the window that matches are looked for.
+    const LAST_SEARCHED: usize;
+    /// Whether a match up to the end of the input ends the search.
+    const STOPS_AT_END: bool;
+
+    /// Whether the window still moves after the end of the input was seen.
+    const SLIDES_LATE: bool;
+
+    /// Whether the block ends after the symbol just tallied, at most `spanned` bytes after its start.
+    fn ends_block(&self, tally: &Tally, spanned: i64) -> bool;
+}
+
+/// One stream of matches and literals.
+pub(crate) struct Parser<D> {
+    dialect: D,
+    level: Level,
+    window: Window,
+    chains: Chains,
+    tally: Tally,
+    /// How many bytes of history are not in the chains yet, for want of the bytes after them.
+    unchained: usize,
+    /// Where in the window the block starts; below zero once its start was forgotten.
+    block_start: i64,
+    /// Where in the input the block starts.
+    block_offset: u64,
+    /// The match at the byte before, which a longer one may replace.
+    held: Found,
+    /// Whether the byte before is not tallied yet.
+    holds_byte: bool,
+}
+
+impl<D: Dialect> Parser<D> {
+    /// One with `hash_bits` (8 to 16) and blocks of at most `symbols`.
+    pub(crate) fn new(dialect: D, level: Level, hash_bits: u32, symbols: usize) -> Self {
+        Self {
+            dialect,
+            level,
+            window: Window::new(),
+            chains: Chains::new(hash_bits),
+            tally: Tally::new(symbols),
+            unchained: 0,
+            block_start: 0,
+            block_offset: 0,
+            held: NO_MATCH,
+            holds_byte: false,
+        }
+    }
+
+    /// Lets matches reach into the last 32 KiB of `history`; to be called before any input, of which the first byte is
+    /// at `offset`.
+    pub(crate) fn prime(&mut self, history: &[u8], offset: u64) {
+        let kept = history.len().min(HALF);
+        self.window.fill(&history[history.len() - kept..]);
+        self.window.at = kept;
+        self.unchained = kept;
+        self.block_start = kept as i64;
+        self.block_offset = offset;
+    }
+
+    /// Takes input, and parses when the window is full.
+    pub(crate) fn write(&mut self, mut plain: &[u8], out: &mut Bits) {
+        while !plain.is_empty() {
+            plain = &plain[self.window.fill(plain)..];
+            if self.window.is_full() {
+                self.parse(self.window.undecided(), out);
+                self.slide();
+            }
+        }
+    }
+
+    /// Parses the rest and ends the stream.
+    pub(crate) fn finish(&mut self, out: &mut Bits) {
+        self.parse_rest(out);
+        self.end_block(true, out);
+    }
+
+    /// Parses the rest and ends the block, if there is anything in it; there is to be no more input.
+    pub(crate) fn flush(&mut self, out: &mut Bits) {
+        self.parse_rest(out);
+        if !self.tally.symbols().is_empty() {
+            self.end_block(false, out);
+        }
+    }
+
+    /// Where in the input the next block starts.
+    pub(crate) fn offset(&self) -> u64 {
+        self.block_offset
+    }
+
+    fn parse_rest(&mut self, out: &mut Bits) {
+        self.parse(self.window.undecided(), out);
+        if D::SLIDES_LATE {
+            self.parse(self.window.end.min(SLIDE_FROM), out);
+        }
+        if self.window.at >= SLIDE_FROM {
+            self.slide();
+        }
+        self.window.clear_past_end();
+        self.parse(self.window.end, out);
+        if std::mem::take(&mut self.holds_byte) {
+            self.tally.literal(self.window.bytes[self.window.at - 1]);
+        }
+    }
+
+    fn parse(&mut self, stop: usize, out: &mut Bits) {
+        let unchained = std::mem::take(&mut self.unchained);
+        self.remember(0, unchained);
+        if self.level.is_lazy {
+            self.parse_lazy(stop, out);
+        } else {
+            self.parse_greedy(stop, out);
+        }
+    }
+
+    /// Takes each match as it is found.
+    fn parse_greedy(&mut self, stop: usize, out: &mut Bits) {
+        while self.window.at < stop {
+            let at = self.window.at;
+            let first = self.chains.insert(&self.window.bytes, at);
+            let found = self.search(first, MIN_MATCH - 1);
+            let taken = if found.length >= MIN_MATCH {
+                self.tally.pair(found.distance, found.length);
+                if found.length <= self.level.lazy {
+                    self.remember(at + 1, at + found.length);
+                }
+                found.length
+            } else {
+                self.tally.literal(self.window.bytes[at]);
+                1
+            };
+            let ends = self.ends_block();
+            self.window.at += taken;
+            if ends {
+                self.end_block(false, out);
+            }
+        }
+    }
+
+    /// Takes a match only if there is no longer one at the next byte.
+    fn parse_lazy(&mut self, stop: usize, out: &mut Bits) {
+        while self.window.at < stop {
+            let at = self.window.at;
+            let first = self.chains.insert(&self.window.bytes, at);
+            let held = self.held;
+            self.held = if held.length < self.level.lazy { self.search(first, held.length) } else { NO_MATCH };
+            if self.held.length == MIN_MATCH && self.held.distance > TOO_FAR {
+                self.held = NO_MATCH;
+            }
+            if held.length >= MIN_MATCH && self.held.length <= held.length {
+                self.take_held(held, out);
+            } else {
+                if self.holds_byte {
+                    self.tally.literal(self.window.bytes[at - 1]);
+                    if self.ends_block() {
+                        self.end_block(false, out);
+                    }
+                }
+                self.holds_byte = true;
+                self.window.at += 1;
+            }
+        }
+    }
+
+    /// Tallies the match that began at the byte before.
+    fn take_held(&mut self, held: Found, out: &mut Bits) {
+        self.tally.pair(held.distance, held.length);
+        let ends = self.ends_block();
+        let at = self.window.at;
+        self.remember(at + 1, at + held.length - 1);
+        self.window.at += held.length - 1;
+        self.held = NO_MATCH;
+        self.holds_byte = false;
+        if ends {
+            self.end_block(false, out);
+        }
+    }
+
+    /// The best match at this place that is longer than `length`, from the candidate `first` on.
+    #[inline]
+    fn search(&self, first: u16, length: usize) -> Found {
+        let (at, ahead) = (self.window.at, self.window.ahead());
+        let is_near = first != 0 && at - usize::from(first) <= MAX_DISTANCE;
+        if !is_near || ahead < MIN_MATCH || at > D::LAST_SEARCHED {
+            return NO_MATCH;
+        }
+        let nice = if D::STOPS_AT_END { self.level.nice.min(ahead) } else { self.level.nice };
+        let chain = if length >= self.level.good { self.level.chain / 4 } else { self.level.chain };
+        let found = self.chains.longest(&self.window.bytes, at, first, Wanted { longer_than: length, nice, chain });
+        found.map_or(NO_MATCH, |found| Found { length: found.length.min(ahead), ..found })
+    }
+
+    fn remember(&mut self, from: usize, to: usize) {
+        for place in from..to {
+            self.chains.insert(&self.window.bytes, place);
+        }
+    }
+
+    fn ends_block(&self) -> bool {
+        self.dialect.ends_block(&self.tally, self.window.at as i64 - self.block_start)
+    }
+
+    fn end_block(&mut self, is_last: bool, out: &mut Bits) {
+        let plain = usize::try_from(self.block_start).ok().map(|start| &self.window.bytes[start..self.window.at]);
+        Block { plain, plain_offset: self.block_offset, is_last }.write(&self.tally, out);
+        self.tally.clear();
+        self.block_offset += (self.window.at as i64 - self.block_start) as u64;
+        self.block_start = self.window.at as i64;
+    }
+
+    fn slide(&mut self) {
+        debug_assert!(self.window.at >= SLIDE_FROM, "the window moves at {}", self.window.at);
+        self.window.slide();
+        self.chains.slide();
+        self.block_start -= HALF as i64;
+    }
+}
