@@ -5,8 +5,8 @@
 //!
 //! *Not here:* the gzip wrapper, `--independent`, `--rsyncable`, level 11, and `-p 1` (whose pieces share one state).
 
-use super::zlib::Encoder as Zlib;
 use super::zlib::block::Block;
+use super::zlib::stream;
 use super::{Bits, Deflate};
 
 /// The size of a piece unless the user of pigz chose one.
@@ -23,7 +23,7 @@ pub fn block(level: u8, history: &[u8], plain: &[u8], is_last: bool, out: &mut B
 }
 
 fn block_at(level: u8, history: &[u8], (plain, offset): (&[u8], u64), is_last: bool, out: &mut Bits) {
-    let mut encoder = Zlib::at(level, MEM_LEVEL, history, offset);
+    let mut encoder = stream(level, MEM_LEVEL, history, offset);
     encoder.write(plain, out);
     if is_last {
         encoder.finish(out);

@@ -7,7 +7,7 @@
 //! *Not here:* the gzip wrapper, and `--rsyncable`.
 
 use super::zlib::level::Level;
-use super::zlib::parse::{Dialect, Parser};
+use super::zlib::parse::{Dialect, Start, Stream};
 use super::zlib::symbols::DISTANCE_EXTRA;
 use super::zlib::tally::Tally;
 use super::zlib::window::{MIN_AHEAD, SIZE};
@@ -19,7 +19,7 @@ const HASH_BITS: u32 = 15;
 
 /// GNU gzip's deflate.
 pub struct Encoder {
-    parser: Box<Parser<Gnu>>,
+    stream: Box<dyn Stream>,
 }
 
 impl Encoder {
@@ -27,17 +27,18 @@ impl Encoder {
     #[must_use]
     pub fn new(level: u8) -> Self {
         let dialect = Gnu { guesses: level > 2 };
-        Self { parser: Box::new(Parser::new(dialect, Level::new(level), HASH_BITS, SYMBOLS)) }
+        let start = Start { dialect, level: Level::new(level), hash_bits: HASH_BITS, symbols: SYMBOLS, history: &[], offset: 0 };
+        Self { stream: start.parser() }
     }
 }
 
 impl Deflate for Encoder {
     fn write(&mut self, plain: &[u8], out: &mut Bits) {
-        self.parser.write(plain, out);
+        self.stream.write(plain, out);
     }
 
     fn finish(&mut self, out: &mut Bits) {
-        self.parser.finish(out);
+        self.stream.finish(out);
     }
 }
 

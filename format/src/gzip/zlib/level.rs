@@ -16,6 +16,8 @@ pub(crate) struct Level {
     pub(crate) chain: u32,
     /// Whether a match waits for a look at the next byte.
     pub(crate) is_lazy: bool,
+    /// Whether chains are long enough for ranks to be worth their cost; only if lazy.
+    pub(crate) is_ranked: bool,
 }
 
 impl Level {
@@ -32,6 +34,6 @@ impl Level {
             8 => (32, 128, 258, 1024),
             _ => (32, 258, 258, 4096),
         };
-        Self { good, lazy, nice, chain, is_lazy: level > 3 }
+        Self { good, lazy, nice, chain, is_lazy: level > 3, is_ranked: level > 4 }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod block;
 mod header;
 pub(crate) mod level;
 pub(crate) mod parse;
+mod ranked;
 mod search;
 pub(crate) mod stored;
 pub(crate) mod symbols;
@@ -18,7 +19,7 @@ mod trees;
 pub(crate) mod window;
 
 use level::Level;
-use parse::{Dialect, Parser};
+use parse::{Dialect, Start, Stream};
 use stored::Stored;
 use tally::Tally;
 
@@ -26,12 +27,7 @@ use super::{Bits, Deflate};
 
 /// zlib's deflate with a window of 32 KiB.
 pub struct Encoder {
-    inner: Inner,
-}
-
-enum Inner {
-    Stored(Stored),
-    Parsed(Box<Parser<Zlib>>),
+    stream: Box<dyn Stream>,
 }
 
 impl Encoder {
@@ -45,48 +41,29 @@ impl Encoder {
     /// The same, with matches into the last 32 KiB of `history`, as by `deflateSetDictionary`.
     #[must_use]
     pub fn primed(level: u8, mem_level: u8, history: &[u8]) -> Self {
-        Self::at(level, mem_level, history, 0)
-    }
-
-    /// The same, for input whose first byte is at `offset` of the whole.
-    pub(crate) fn at(level: u8, mem_level: u8, history: &[u8], offset: u64) -> Self {
-        if level == 0 {
-            return Self { inner: Inner::Stored(Stored::new(offset)) };
-        }
-        let memory = u32::from(mem_level.clamp(1, 9));
-        let symbols = (1usize << (memory.saturating_add(6))).saturating_sub(1);
-        let mut parser = Box::new(Parser::new(Zlib, Level::new(level), memory.saturating_add(7), symbols));
-        parser.prime(history, offset);
-        Self { inner: Inner::Parsed(parser) }
-    }
-
-    /// Appends all blocks of the input, of which there is to be no more, without ending the stream (`Z_BLOCK`); answers
-    /// where in the input they end.
-    pub(crate) fn flush(&mut self, out: &mut Bits) -> u64 {
-        match &mut self.inner {
-            Inner::Stored(stored) => stored.flush(out),
-            Inner::Parsed(parser) => {
-                parser.flush(out);
-                parser.offset()
-            }
-        }
+        Self { stream: stream(level, mem_level, history, 0) }
     }
 }
 
 impl Deflate for Encoder {
     fn write(&mut self, plain: &[u8], out: &mut Bits) {
-        match &mut self.inner {
-            Inner::Stored(stored) => stored.write(plain, out),
-            Inner::Parsed(parser) => parser.write(plain, out),
-        }
+        self.stream.write(plain, out);
     }
 
     fn finish(&mut self, out: &mut Bits) {
-        match &mut self.inner {
-            Inner::Stored(stored) => stored.finish(out),
-            Inner::Parsed(parser) => parser.finish(out),
-        }
+        self.stream.finish(out);
     }
+}
+
+/// The encoder of input whose first byte is at `offset` of the whole.
+pub(crate) fn stream(level: u8, mem_level: u8, history: &[u8], offset: u64) -> Box<dyn Stream> {
+    if level == 0 {
+        return Box::new(Stored::new(offset));
+    }
+    let memory = u32::from(mem_level.clamp(1, 9));
+    let symbols = (1usize << (memory.saturating_add(6))).saturating_sub(1);
+    let hash_bits = memory.saturating_add(7);
+    Start { dialect: Zlib, level: Level::new(level), hash_bits, symbols, history, offset }.parser()
 }
 
 /// Blocks end when their symbols fill the buffer; searches stop where the input does.

@@ -14,14 +14,13 @@
 
 use super::block::Block;
 use super::level::Level;
-use super::search::{Chains, Found, Wanted};
+use super::ranked::{Ranked, TOO_FAR};
+use super::search::{Chains, Found, Search, Wanted};
 use super::symbols::MIN_MATCH;
 use super::tally::Tally;
 use super::window::{HALF, MAX_DISTANCE, SLIDE_FROM, Window};
-use crate::gzip::Bits;
+use crate::gzip::{Bits, Deflate};
 
-/// Beyond this distance, the lazy parser finds a match of three bytes not worth it.
-const TOO_FAR: usize = 4096;
 /// In the place of a match that there is not.
 const NO_MATCH: Found = Found { distance: 0, length: MIN_MATCH - 1 };
 
@@ -40,11 +39,11 @@ pub(crate) trait Dialect {
 }
 
 /// One stream of matches and literals.
-pub(crate) struct Parser<D> {
+struct Parser<D, S> {
     dialect: D,
     level: Level,
     window: Window,
-    chains: Chains,
+    chains: S,
     tally: Tally,
     /// How many bytes of history are not in the chains yet, for want of the bytes after them.
     unchained: usize,
@@ -58,36 +57,38 @@ pub(crate) struct Parser<D> {
     holds_byte: bool,
 }
 
-impl<D: Dialect> Parser<D> {
-    /// One with `hash_bits` (8 to 16) and blocks of at most `symbols`.
-    pub(crate) fn new(dialect: D, level: Level, hash_bits: u32, symbols: usize) -> Self {
-        Self {
-            dialect,
-            level,
-            window: Window::new(),
-            chains: Chains::new(hash_bits),
-            tally: Tally::new(symbols),
-            unchained: 0,
-            block_start: 0,
-            block_offset: 0,
-            held: NO_MATCH,
-            holds_byte: false,
-        }
-    }
+/// A parser at its start; block and hash sizes are `symbols` and `hash_bits` (8 to 16).
+pub(crate) struct Start<'a, D> {
+    /// Whose deflate it is.
+    pub(crate) dialect: D,
+    /// How hard it looks for matches.
+    pub(crate) level: Level,
+    /// The bits of the hash of three bytes.
+    pub(crate) hash_bits: u32,
+    /// The most symbols of a block.
+    pub(crate) symbols: usize,
+    /// What matches may reach into; the last 32 KiB count.
+    pub(crate) history: &'a [u8],
+    /// Where in the whole input this begins.
+    pub(crate) offset: u64,
+}
 
-    /// Lets matches reach into the last 32 KiB of `history`; to be called before any input, of which the first byte is
-    /// at `offset`.
-    pub(crate) fn prime(&mut self, history: &[u8], offset: u64) {
-        let kept = history.len().min(HALF);
-        self.window.fill(&history[history.len() - kept..]);
-        self.window.at = kept;
-        self.unchained = kept;
-        self.block_start = kept as i64;
-        self.block_offset = offset;
+impl<D: Dialect + Send + 'static> Start<'_, D> {
+    /// The parser with the search that suits its level.
+    pub(crate) fn parser(self) -> Box<dyn Stream> {
+        if self.level.is_ranked { Box::new(Parser::<D, Ranked>::new(self)) } else { Box::new(Parser::<D, Chains>::new(self)) }
     }
+}
 
-    /// Takes input, and parses when the window is full.
-    pub(crate) fn write(&mut self, mut plain: &[u8], out: &mut Bits) {
+/// A stream that can also be cut.
+pub(crate) trait Stream: Deflate {
+    /// Appends all blocks of the input, of which there is to be no more, without ending the stream; answers where in
+    /// the input they end.
+    fn flush(&mut self, out: &mut Bits) -> u64;
+}
+
+impl<D: Dialect + Send, S: Search + Send> Deflate for Parser<D, S> {
+    fn write(&mut self, mut plain: &[u8], out: &mut Bits) {
         while !plain.is_empty() {
             plain = &plain[self.window.fill(plain)..];
             if self.window.is_full() {
@@ -97,23 +98,40 @@ impl<D: Dialect> Parser<D> {
         }
     }
 
-    /// Parses the rest and ends the stream.
-    pub(crate) fn finish(&mut self, out: &mut Bits) {
+    fn finish(&mut self, out: &mut Bits) {
         self.parse_rest(out);
         self.end_block(true, out);
     }
+}
 
-    /// Parses the rest and ends the block, if there is anything in it; there is to be no more input.
-    pub(crate) fn flush(&mut self, out: &mut Bits) {
+impl<D: Dialect + Send, S: Search + Send> Stream for Parser<D, S> {
+    fn flush(&mut self, out: &mut Bits) -> u64 {
         self.parse_rest(out);
         if !self.tally.symbols().is_empty() {
             self.end_block(false, out);
         }
-    }
-
-    /// Where in the input the next block starts.
-    pub(crate) fn offset(&self) -> u64 {
         self.block_offset
+    }
+}
+
+impl<D: Dialect, S: Search> Parser<D, S> {
+    fn new(start: Start<'_, D>) -> Self {
+        let kept = start.history.len().min(HALF);
+        let mut window = Window::new();
+        window.fill(&start.history[start.history.len() - kept..]);
+        window.at = kept;
+        Self {
+            dialect: start.dialect,
+            level: start.level,
+            window,
+            chains: S::new(start.hash_bits),
+            tally: Tally::new(start.symbols),
+            unchained: kept,
+            block_start: kept as i64,
+            block_offset: start.offset,
+            held: NO_MATCH,
+            holds_byte: false,
+        }
     }
 
     fn parse_rest(&mut self, out: &mut Bits) {

@@ -20,8 +20,7 @@ use super::window::{Bytes, HALF, MAX_DISTANCE, zeroed};
 pub(crate) struct Chains {
     heads: Box<[u16; 1 << 16]>,
     before: Box<[u16; HALF]>,
-    shift: u32,
-    mask: u16,
+    hash_bits: u32,
 }
 
 /// What to look for.
@@ -44,34 +43,42 @@ pub(crate) struct Found {
     pub(crate) length: usize,
 }
 
-impl Chains {
+/// A way to find matches.
+pub(crate) trait Search {
     /// None seen yet; the hash has `hash_bits`, 8 to 16.
-    pub(crate) fn new(hash_bits: u32) -> Self {
-        Self { heads: zeroed(), before: zeroed(), shift: hash_bits.div_ceil(3), mask: ((1u32 << hash_bits) - 1) as u16 }
-    }
+    fn new(hash_bits: u32) -> Self;
 
     /// Remembers the string at `at`, and answers the last place with the same hash.
+    fn insert(&mut self, bytes: &Bytes, at: usize) -> u16;
+
+    /// The window moved by half: so do all places, and those that left it are none.
+    fn slide(&mut self);
+
+    /// The longest match for the string at `at`, from the candidate `first` on. Bytes beyond the input count too.
+    fn longest(&self, bytes: &Bytes, at: usize, first: u16, wanted: Wanted) -> Option<Found>;
+}
+
+impl Search for Chains {
+    fn new(hash_bits: u32) -> Self {
+        Self { heads: zeroed(), before: zeroed(), hash_bits }
+    }
+
     #[inline]
-    pub(crate) fn insert(&mut self, bytes: &Bytes, at: usize) -> u16 {
-        let string = u32::from_le_bytes(four(bytes, at));
-        let [first, second, third] = [string & 0xff, string >> 8 & 0xff, string >> 16 & 0xff];
-        let hash = ((first << self.shift ^ second) << self.shift ^ third) as u16 & self.mask;
-        let head = &mut self.heads[usize::from(hash)];
+    fn insert(&mut self, bytes: &Bytes, at: usize) -> u16 {
+        let head = &mut self.heads[three_byte_hash(u32::from_le_bytes(four(bytes, at)), self.hash_bits)];
         let last = std::mem::replace(head, at as u16);
         self.before[at % HALF] = last;
         last
     }
 
-    /// The window moved by half: so do all places, and those that left it are none.
-    pub(crate) fn slide(&mut self) {
+    fn slide(&mut self) {
         let moved = |place: &mut u16| *place = place.saturating_sub(HALF as u16);
         self.heads.iter_mut().for_each(moved);
         self.before.iter_mut().for_each(moved);
     }
 
-    /// The longest match for the string at `at`, from the candidate `first` on. Bytes beyond the input count too.
     #[inline]
-    pub(crate) fn longest(&self, bytes: &Bytes, at: usize, first: u16, wanted: Wanted) -> Option<Found> {
+    fn longest(&self, bytes: &Bytes, at: usize, first: u16, wanted: Wanted) -> Option<Found> {
         let limit = at.saturating_sub(MAX_DISTANCE) as u16;
         let mut best = Best::new(bytes, at, wanted.longer_than);
         let (mut place, mut left) = (first, wanted.chain);
@@ -99,8 +106,9 @@ impl Chains {
 }
 
 /// The length to beat, and the bytes that a longer match must have at its end.
-struct Best {
-    length: usize,
+pub(crate) struct Best {
+    /// What a match must be longer than.
+    pub(crate) length: usize,
     tail: u32,
     mask: u32,
     offset: usize,
@@ -108,14 +116,14 @@ struct Best {
 
 impl Best {
     #[inline]
-    fn new(bytes: &Bytes, at: usize, length: usize) -> Self {
+    pub(crate) fn new(bytes: &Bytes, at: usize, length: usize) -> Self {
         let offset = length.saturating_sub(3);
         let mask = if length < 3 { 0x00ff_ffff } else { u32::MAX };
         Self { length, tail: u32::from_le_bytes(four(bytes, at + offset)), mask, offset }
     }
 
     #[inline]
-    fn may_be_beaten(&self, bytes: &Bytes, start: usize) -> bool {
+    pub(crate) fn may_be_beaten(&self, bytes: &Bytes, start: usize) -> bool {
         (u32::from_le_bytes(four(bytes, start + self.offset)) ^ self.tail) & self.mask == 0
     }
 }
@@ -128,7 +136,7 @@ fn four(bytes: &Bytes, at: usize) -> [u8; 4] {
 
 /// How many bytes are the same at both places, at most 258.
 #[inline]
-fn common(bytes: &Bytes, one: usize, other: usize) -> usize {
+pub(crate) fn common(bytes: &Bytes, one: usize, other: usize) -> usize {
     const ROOM: usize = MAX_MATCH + 6;
     let (one, other) = (&bytes[one..one + ROOM], &bytes[other..other + ROOM]);
     let (ones, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
@@ -139,4 +147,12 @@ fn common(bytes: &Bytes, one: usize, other: usize) -> usize {
         }
     }
     MAX_MATCH
+}
+
+/// The hash of the three low bytes: as deep as it is told, below 2^16.
+#[inline]
+pub(crate) fn three_byte_hash(string: u32, hash_bits: u32) -> usize {
+    let shift = hash_bits.div_ceil(3);
+    let [first, second, third] = [string & 0xff, string >> 8 & 0xff, string >> 16 & 0xff];
+    usize::from(((first << shift ^ second) << shift ^ third) as u16) & ((1 << hash_bits) - 1)
 }

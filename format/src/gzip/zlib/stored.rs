@@ -4,7 +4,8 @@
 //! has none at all.
 
 use super::block::{Block, MAX_STORED};
-use crate::gzip::Bits;
+use super::parse::Stream;
+use crate::gzip::{Bits, Deflate};
 
 /// Bytes that wait for their block to be full.
 pub(crate) struct Stored {
@@ -18,8 +19,16 @@ impl Stored {
         Self { waiting: Vec::new(), offset }
     }
 
-    /// Takes input; a full block waits for a byte after it, as it may be the last.
-    pub(crate) fn write(&mut self, mut plain: &[u8], out: &mut Bits) {
+    fn put(&mut self, is_last: bool, out: &mut Bits) {
+        Block { plain: Some(&self.waiting), plain_offset: self.offset, is_last }.write_stored(out);
+        self.offset = self.offset.saturating_add(u64::try_from(self.waiting.len()).unwrap_or(u64::MAX));
+        self.waiting.clear();
+    }
+}
+
+impl Deflate for Stored {
+    /// A full block waits for a byte after it, as it may be the last.
+    fn write(&mut self, mut plain: &[u8], out: &mut Bits) {
         while !plain.is_empty() {
             if self.waiting.len() == MAX_STORED {
                 self.put(false, out);
@@ -31,22 +40,16 @@ impl Stored {
         }
     }
 
-    /// Writes the last block.
-    pub(crate) fn finish(&mut self, out: &mut Bits) {
+    fn finish(&mut self, out: &mut Bits) {
         self.put(true, out);
     }
+}
 
-    /// Writes what waits; answers where it ends in the input.
-    pub(crate) fn flush(&mut self, out: &mut Bits) -> u64 {
+impl Stream for Stored {
+    fn flush(&mut self, out: &mut Bits) -> u64 {
         if !self.waiting.is_empty() {
             self.put(false, out);
         }
         self.offset
-    }
-
-    fn put(&mut self, is_last: bool, out: &mut Bits) {
-        Block { plain: Some(&self.waiting), plain_offset: self.offset, is_last }.write_stored(out);
-        self.offset = self.offset.saturating_add(u64::try_from(self.waiting.len()).unwrap_or(u64::MAX));
-        self.waiting.clear();
     }
 }
