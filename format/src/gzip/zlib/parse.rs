@@ -261,3 +261,33 @@ impl<D: Dialect, S: Search> Parser<D, S> {
         self.block_start -= HALF as i64;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Zlib;
+    use super::*;
+
+    fn deflate<S: Search + Send>(level: u8, plain: &[u8]) -> Vec<u8> {
+        let start = Start { dialect: Zlib, level: Level::new(level), hash_bits: 15, symbols: 16_383, history: &[], offset: 0 };
+        let (mut parser, mut out) = (Parser::<Zlib, S>::new(start), Bits::default());
+        parser.write(plain, &mut out);
+        parser.finish(&mut out);
+        out.take()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn ranks_find_what_chains_find(
+            words in proptest::collection::vec(proptest::collection::vec(0..4u8, 1..40), 1..40),
+            order in proptest::collection::vec(any::<proptest::sample::Index>(), 0..8000),
+            level in 4..10u8,
+        ) {
+            let plain: Vec<u8> = order.iter().flat_map(|index| index.get(&words)).copied().collect();
+            prop_assert!(deflate::<Ranked>(level, &plain) == deflate::<Chains>(level, &plain), "level {}", level);
+        }
+    }
+}

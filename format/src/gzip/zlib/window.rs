@@ -10,6 +10,8 @@
     reason = "at <= end <= 2^16 always, and a slide happens only in the upper half"
 )]
 
+use std::fmt::Debug;
+
 use super::symbols::{MAX_MATCH, MIN_MATCH};
 
 /// The size of the history, by which the window moves.
@@ -79,6 +81,6 @@ impl Window {
 }
 
 /// An array on the heap, without a copy of it on the stack.
-pub(crate) fn zeroed<T: Default + Clone, const N: usize>() -> Box<[T; N]> {
-    vec![T::default(); N].into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("the length is that of the array"))
+pub(crate) fn zeroed<T: Default + Clone + Debug, const N: usize>() -> Box<[T; N]> {
+    vec![T::default(); N].into_boxed_slice().try_into().expect("the vector has the length of the array")
 }
