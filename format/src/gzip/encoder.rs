@@ -6,7 +6,7 @@
 //! *Not here:* how encoders work (`klauspost`, `go`, `zlib`, `gnu`).
 
 use super::klauspost::{self, Generation};
-use super::{Deflate, gnu, go, zlib};
+use super::{Deflate, gnu, go, pigz, zlib};
 use crate::codec::{Cursor, put_uvarint};
 use crate::error::{Error, Kind, Result};
 
@@ -14,20 +14,6 @@ use crate::error::{Error, Kind, Result};
 const MAX_BLOCK_BYTES: u64 = 16 << 20;
 /// pgzip takes no smaller ones.
 const MIN_BLOCK_BYTES: u64 = 16_385;
-
-/// The numbers of generations.
-const GENERATIONS: [(u64, Generation); 6] = [
-    (1, Generation::K7),
-    (2, Generation::K7a),
-    (3, Generation::K8a),
-    (4, Generation::K8),
-    (5, Generation::K9a),
-    (6, Generation::K9),
-];
-
-fn id_of(generation: Generation) -> u64 {
-    GENERATIONS.iter().find(|(_, known)| *known == generation).map_or(0, |(id, _)| *id)
-}
 
 /// An encoder and its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +47,11 @@ pub enum Encoder {
         /// 1 to 9.
         level: u8,
     },
+    /// pigz, in pieces of 128 KiB.
+    Pigz {
+        /// 1 to 9.
+        level: u8,
+    },
 }
 
 impl Encoder {
@@ -73,6 +64,7 @@ impl Encoder {
             Self::Go { .. } => 3,
             Self::Zlib { .. } => 4,
             Self::Gnu { .. } => 5,
+            Self::Pigz { .. } => 6,
         }
     }
 
@@ -85,6 +77,7 @@ impl Encoder {
             Self::Go { .. } => "Go",
             Self::Zlib { .. } => "zlib",
             Self::Gnu { .. } => "GNU gzip",
+            Self::Pigz { .. } => "pigz",
         }
     }
 
@@ -102,9 +95,10 @@ impl Encoder {
     pub(super) fn stream(self) -> Box<dyn Deflate> {
         match self {
             Self::Pgzip { generation, .. } | Self::Klauspost { generation } => Box::new(klauspost::Stream::new(generation)),
-            Self::Go { level } => Box::new(go::Encoder::new(level.into()).expect("levels were checked")),
+            Self::Go { level } => Box::new(go::Encoder::new(level)),
             Self::Zlib { level, memory_level } => Box::new(zlib::Encoder::new(level, memory_level)),
             Self::Gnu { level } => Box::new(gnu::Encoder::new(level)),
+            Self::Pigz { level } => Box::new(pigz::Encoder::new(level)),
         }
     }
 
@@ -112,11 +106,11 @@ impl Encoder {
     pub(super) fn put(self, out: &mut Vec<u8>) {
         match self {
             Self::Pgzip { generation, block_bytes } => {
-                put_uvarint(out, id_of(generation));
+                put_uvarint(out, generation.id());
                 put_uvarint(out, block_bytes);
             }
-            Self::Klauspost { generation } => put_uvarint(out, id_of(generation)),
-            Self::Go { level } | Self::Gnu { level } => put_uvarint(out, level.into()),
+            Self::Klauspost { generation } => put_uvarint(out, generation.id()),
+            Self::Go { level } | Self::Gnu { level } | Self::Pigz { level } => put_uvarint(out, level.into()),
             Self::Zlib { level, memory_level } => {
                 put_uvarint(out, level.into());
                 put_uvarint(out, memory_level.into());
@@ -132,6 +126,7 @@ impl Encoder {
             3 => Self::Go { level: small(cursor, 1..=9)? },
             4 => Self::Zlib { level: small(cursor, 1..=9)?, memory_level: small(cursor, 8..=9)? },
             5 => Self::Gnu { level: small(cursor, 1..=9)? },
+            6 => Self::Pigz { level: small(cursor, 1..=9)? },
             _ => return Err(lacks(&format!("encoder {id}"))),
         };
         if matches!(encoder, Self::Go { level: 2 | 3 }) {
@@ -144,7 +139,7 @@ impl Encoder {
 
 fn generation(cursor: &mut Cursor<'_>) -> Result<Generation> {
     let id = cursor.uvarint()?;
-    GENERATIONS.into_iter().find(|(known, _)| *known == id).map(|(_, generation)| generation).ok_or_else(|| lacks(&format!("generation {id} of klauspost/compress")))
+    Generation::from_id(id).ok_or_else(|| lacks(&format!("generation {id} of klauspost/compress")))
 }
 
 fn number(cursor: &mut Cursor<'_>, allowed: std::ops::RangeInclusive<u64>) -> Result<u64> {

@@ -27,8 +27,6 @@ const READ_BYTES: usize = 256 << 10;
 const PGZIP_TIME: [u8; 4] = [0, 9, 0x6e, 0x88];
 /// The operating system that encoders in Go write.
 const UNKNOWN_SYSTEM: u8 = 255;
-/// Those of klauspost/compress, by how often they are met.
-const GENERATIONS: [Generation; 6] = [Generation::K8, Generation::K9, Generation::K8a, Generation::K7a, Generation::K7, Generation::K9a];
 /// What inflates to more than this is not replayed unless it is [`MAX_RATIO`] or less of its size, in bytes.
 const SUSPECT_BYTES: u64 = 1 << 30;
 /// How many times its size a large blob may inflate to.
@@ -285,15 +283,18 @@ impl Compare<'_> {
 /// The encoders that may have written a member with this header, the likeliest first. All of them are tried in the end:
 /// tools change headers.
 fn candidates(header: &Header) -> impl Iterator<Item = Encoder> + use<> {
-    let pgzip = [1 << 20, 256 << 10].into_iter().flat_map(|block_bytes| {
-        GENERATIONS.into_iter().map(move |generation| Encoder::Pgzip { generation, block_bytes })
-    });
-    let klauspost = GENERATIONS.into_iter().map(|generation| Encoder::Klauspost { generation });
+    // From 2023 to 2025 all tools had K8; of the others, newer ones are met more often.
+    let generations = || [Generation::K8].into_iter().chain(Generation::ALL.into_iter().rev().filter(|one| *one != Generation::K8));
+    let pgzip = [1 << 20, 256 << 10]
+        .into_iter()
+        .flat_map(|block_bytes| generations().map(move |generation| Encoder::Pgzip { generation, block_bytes }));
+    let klauspost = generations().map(|generation| Encoder::Klauspost { generation });
     let go = [6, 1, 9, 5, 4, 7, 8].into_iter().map(|level| Encoder::Go { level });
     let levels = [6, 9, 1, 5, 4, 3, 2, 7, 8];
     let zlib = [8, 9].into_iter().flat_map(move |memory_level| levels.map(|level| Encoder::Zlib { level, memory_level }));
     let gnu = levels.into_iter().map(|level| Encoder::Gnu { level });
-    let (go, other): (Vec<Encoder>, Vec<Encoder>) = (go.chain(klauspost).collect(), zlib.chain(gnu).collect());
+    let pigz = [6, 9, 1].into_iter().map(|level| Encoder::Pigz { level });
+    let (go, other): (Vec<Encoder>, Vec<Encoder>) = (go.chain(klauspost).collect(), zlib.chain(gnu).chain(pigz).collect());
     let pgzip: Vec<Encoder> = pgzip.collect();
     let order = match (header.time(), header.system()) {
         (PGZIP_TIME, _) => [pgzip, go, other],

@@ -17,6 +17,7 @@ mod huffman;
 mod inflate;
 pub mod klauspost;
 mod member;
+pub mod pigz;
 mod plain;
 mod token;
 pub mod zlib;

@@ -30,7 +30,7 @@ pub(crate) fn stream(generation: Generation, plain: &[u8]) -> Vec<u8> {
 }
 
 /// A file that `compress/gzip` of Go makes.
-pub(crate) fn go_file(level: i32, plain: &[u8]) -> Vec<u8> {
+pub(crate) fn go_file(level: u8, plain: &[u8]) -> Vec<u8> {
     let extra_flags = match level {
         1 => 4,
         9 => 2,
@@ -40,8 +40,8 @@ pub(crate) fn go_file(level: i32, plain: &[u8]) -> Vec<u8> {
 }
 
 /// The stream that `compress/flate` of Go makes.
-pub(crate) fn go_stream(level: i32, parts: &[&[u8]]) -> Vec<u8> {
-    deflate(&mut go::Encoder::new(level).expect("a level that there is"), parts)
+pub(crate) fn go_stream(level: u8, parts: &[&[u8]]) -> Vec<u8> {
+    deflate(&mut go::Encoder::new(level), parts)
 }
 
 /// What an encoder makes of these parts.

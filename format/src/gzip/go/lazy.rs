@@ -42,18 +42,17 @@ pub(super) struct Effort {
 }
 
 impl Effort {
-    /// That of a level from 4 to 9.
-    pub(super) fn of(level: i32) -> Option<Self> {
+    /// That of a level from 4 to 9; lower ones count as 4, higher ones as 9.
+    pub(super) fn of(level: u8) -> Self {
         let (lazy, nice, chain) = match level {
-            4 => (4, 16, 16),
+            ..=4 => (4, 16, 16),
             5 => (16, 32, 32),
             6 => (16, 128, 128),
             7 => (32, 128, 256),
             8 => (128, 258, 1024),
-            9 => (258, 258, 4096),
-            _ => return None,
+            _ => (258, 258, 4096),
         };
-        Some(Self { lazy, nice, chain })
+        Self { lazy, nice, chain }
     }
 }
 

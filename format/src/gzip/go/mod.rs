@@ -23,13 +23,12 @@ enum Level {
 }
 
 impl Encoder {
-    /// An encoder of level 1, of one from 4 to 9, or of -1, which is 6; of other levels there is none.
+    /// An encoder of level 1, or of one from 4 to 9; other numbers count as the next one of these.
     #[must_use]
-    pub fn new(level: i32) -> Option<Self> {
-        let level = if level == -1 { 6 } else { level };
+    pub fn new(level: u8) -> Self {
         match level {
-            1 => Some(Self(Level::Fast(Box::new(Fast::new())))),
-            _ => lazy::Effort::of(level).map(|effort| Self(Level::Lazy(Box::new(Lazy::new(effort))))),
+            0 | 1 => Self(Level::Fast(Box::new(Fast::new()))),
+            _ => Self(Level::Lazy(Box::new(Lazy::new(lazy::Effort::of(level))))),
         }
     }
 }
