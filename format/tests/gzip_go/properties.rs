@@ -11,7 +11,7 @@ use proptest::sample::Index;
 use crate::encoders::{deflate, go_stream, stream};
 use crate::inputs::input;
 
-const LEVELS: [i32; 7] = [1, 4, 5, 6, 7, 8, 9];
+const LEVELS: [u8; 7] = [1, 4, 5, 6, 7, 8, 9];
 
 /// Parts of all kinds of inputs, one after the other, some of them twice.
 fn plain() -> impl Strategy<Value = Vec<u8>> {
