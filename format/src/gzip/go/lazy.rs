@@ -211,7 +211,7 @@ impl Lazy {
                 break;
             }
             let from = place - self.base;
-            if last_bytes(&data[from..], found.length) == last {
+            if last_bytes(data, from + found.length) == last {
                 let length = common(&data[from..from + longest], here);
                 let distance = at - from;
                 if length > found.length && (length > SHORTEST || distance <= SHORTEST_REACH) {
@@ -271,10 +271,11 @@ fn table<const N: usize>() -> Box<[u32; N]> {
     vec![0; N].into_boxed_slice().try_into().expect("N entries were made")
 }
 
-/// The 4 bytes up to the one that follows `length` bytes, which are 3 or more.
+/// The 4 bytes that end with the one at `end`, which is 3 or more.
 #[inline(always)]
-fn last_bytes(data: &[u8], length: usize) -> u32 {
-    data[length - (SHORTEST - 1)..=length].try_into().map_or(0, u32::from_le_bytes)
+fn last_bytes(data: &[u8], end: usize) -> u32 {
+    let start = end - (SHORTEST - 1);
+    data[start..start + SHORTEST].try_into().map_or(0, u32::from_le_bytes)
 }
 
 /// How many bytes are equal at the beginning of both, which are equally long.
