@@ -15,6 +15,7 @@ mod conformance;
 mod faults;
 mod layouts;
 mod removable;
+mod replay;
 mod resume;
 mod sets;
 mod support_works;
