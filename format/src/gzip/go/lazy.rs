@@ -304,7 +304,7 @@ mod tests {
     fn tables_that_are_made_anew_find_the_same_copies() {
         let plain: Vec<u8> = (0..400_000_u32).map(|at| (at.wrapping_mul(at >> 9) >> 5) as u8 & 0x3f).collect();
         let [fresh, late] = [REACH, REBASE - 3 * REACH].map(|base| {
-            let (mut lazy, mut out) = (Lazy::new(Effort::of(6).expect("a level")), Bits::default());
+            let (mut lazy, mut out) = (Lazy::new(Effort::of(6)), Bits::default());
             lazy.base = base;
             lazy.write(&plain, &mut out);
             lazy.finish(&mut out);
