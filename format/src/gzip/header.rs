@@ -125,7 +125,13 @@ mod tests {
     fn what_is_no_header_or_not_whole_is_something_else() {
         assert_eq!(read_all(b""), Begin::End);
         let long = [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3][..], &[b'a'; 5000]].concat();
-        for other in [&b"\0\0\0"[..], b"\x1f\x8b\x08", &[0x1f, 0x8b, 8, 0x20, 0, 0, 0, 0, 0, 3], &[0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 3, 255, 255, 1], &long] {
+        for other in [
+            &b"\0\0\0"[..],
+            b"\x1f\x8b\x08",
+            &[0x1f, 0x8b, 8, 0x20, 0, 0, 0, 0, 0, 3],
+            &[0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 3, 255, 255, 1],
+            &long,
+        ] {
             assert_eq!(read_all(other), Begin::Other, "{other:?}");
         }
     }

@@ -169,7 +169,8 @@ impl Inner {
         steps: &mut Steps,
     ) -> Result<Chunk> {
         let key = (form.volume.cache().1, row.position);
-        let begin = || Open { key, maker: Maker::new(member.encoder, &member.header), made: self.frames.own(Vec::new()).into(), made_at: 0 };
+        let begin =
+            || Open { key, maker: Maker::new(member.encoder, &member.header), made: self.frames.own(Vec::new()).into(), made_at: 0 };
         let mut open = self.replays.take(key, into).unwrap_or_else(begin);
         while open.made_at.saturating_add(open.made.len()) <= into {
             open.made_at = open.made_at.saturating_add(open.made.len());

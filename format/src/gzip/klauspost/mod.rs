@@ -46,14 +46,7 @@ impl Encoder {
     #[must_use]
     pub fn new(generation: Generation) -> Self {
         let rules = generation.rules();
-        Self {
-            generation,
-            rules,
-            chunks: Chunks::default(),
-            search: Search::new(rules),
-            blocks: Blocks::new(rules),
-            tokens: Vec::new(),
-        }
+        Self { generation, rules, chunks: Chunks::default(), search: Search::new(rules), blocks: Blocks::new(rules), tokens: Vec::new() }
     }
 
     /// Which generation this is.
