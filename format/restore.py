@@ -26,11 +26,11 @@ def zlib_stream(settings, plain):
     work, file = zlib.compressobj(settings.number(), zlib.DEFLATED, -15, settings.number()), spool(plain)
     for block in iter(lambda: file.read(1 << 20), b""): yield work.compress(block)  # not as it comes: that may show
     yield work.flush()
-ENCODERS = {4: zlib_stream}  # by id: from the settings (a Reader) and the plain bytes (in chunks) to a deflate stream
+ENCODERS = {1: "pgzip", 2: "klauspost", 3: "Go", 4: zlib_stream, 5: "GNU gzip", 6: "pigz"}  # a name: it is not in here
 def member(encoder, settings, plain):  # of a gzip file
-    if encoder not in ENCODERS: raise UnknownEncoder("it needs encoder %d, which is not in here" % encoder)
-    head, trailer = settings.read(settings.number()), settings.read(8)
-    yield from itertools.chain([head], ENCODERS[encoder](settings, plain), [trailer])
+    head, trailer, stream = settings.read(settings.number()), settings.read(8), ENCODERS.get(encoder, "unknown")
+    if not callable(stream): raise UnknownEncoder("it needs encoder %d (%s), which is not in here" % (encoder, stream))
+    yield from itertools.chain([head], stream(settings, plain), [trailer])
 def crc32c(data, ones=0xFFFFFFFF):
     step = lambda crc, bit: crc >> 1 ^ 0x82F63B78 * (crc & 1 ^ bit)
     return struct.pack("<I", ones ^ functools.reduce(step, (byte >> i & 1 for byte in data for i in range(8)), ones))
