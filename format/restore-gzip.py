@@ -27,8 +27,7 @@ class Bits:
         text = "".join(self.text)
         whole = len(text) & ~7
         self.text = [text[whole:]]
-        self.done += int(text[:whole][::-1] or "0", 2).to_bytes(whole >> 3, "little")
-        done, self.done = self.done, bytearray()
+        done, self.done = self.done + int(text[:whole][::-1] or "0", 2).to_bytes(whole >> 3, "little"), bytearray()
         return bytes(done)
     def append(self, data):  # at the next whole byte
         self.text.append("0" * (-sum(map(len, self.text)) % 8))
@@ -433,11 +432,11 @@ class Klauspost:  # one stream, or one piece of pgzip
 def piece(job):  # of pgzip
     generation, history, data = job
     work = Klauspost(generation)
-    history = history if work.rules.has_history and len(history) >= 13 else b""
-    if history:
-        work.search(history, 0, len(history))
-    for start in range(len(history), len(history) + len(data), CHUNK):
-        work.chunk(history + data, start)
+    history *= work.rules.has_history
+    data = history + data
+    work.search(history, 0, len(history))
+    for start in range(len(history), len(data), CHUNK):
+        work.chunk(data, start)
     work.stored(b"")
     return work.out.take()
 
