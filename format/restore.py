@@ -2,30 +2,38 @@
 """Restores the images of an ocm archive (format version 0, draft 1):  restore.py ARCHIVE_DIR OUT
 
 Writes the blobs of the newest whole set of each lineage to OUT/blobs, each checked by its digest, with oci-layout and
-index.json: an OCI image layout. Needs Python 3.6 and zstd. Goes by the frame headers and records of SPEC.md section 6,
-not by OCM.INDEX, so that a cut volume gives what is whole in it. Names on stderr what it cannot write.
+index.json: an OCI image layout. Of a gzip blob whose encoder is not in here it writes the uncompressed layer, by its
+diff id; restore-gzip.py has more encoders. Names on stderr what it cannot write. Needs Python 3.6 and zstd. Goes by the
+frame headers and records of SPEC.md section 6, not by OCM.INDEX, so that a cut volume gives what is whole in it.
 Exit code: 0 all is written, 1 damaged or missing, 2 wrong usage, 3 a blob needs an encoder that is not in here."""
-import bisect, functools, gzip, hashlib, io, json, os, re, struct, subprocess, sys, tarfile, tempfile
+import bisect, functools, gzip, hashlib, io, itertools, json, os, re, struct, subprocess, sys, tarfile, tempfile, zlib
 RANGE, RUN, REPLAY, FILE = 0, 1, "replay", "file"  # kinds of part; a part is (length, kind, where, offset there)
 TREE = re.compile(r"application/vnd\.(oci\.image|docker\.distribution)\.(index|manifest(\.list)?)\.v\d\+json")
 sets, exit_codes = {}, set()  # by id; of all that failed
-
 class Damage(Exception): pass
 class UnknownEncoder(Damage): pass
-
 def check(sound, text, *values):
     if not sound: raise Damage(text % values)
-
 def attempt(what, work, *arguments):  # what the work gives; or None, and why on stderr
     try: return work(*arguments)
     except Exception as error:
         exit_codes.add(3 if isinstance(error, UnknownEncoder) else 1)
-        print("restore.py: %s: %s" % (what, error if isinstance(error, Damage) else repr(error)), file=sys.stderr)
-
-def crc32c(data):
-    bits = (byte >> i & 1 for byte in data for i in range(8))
-    crc = functools.reduce(lambda crc, bit: crc >> 1 ^ 0x82F63B78 * (crc & 1 ^ bit), bits, 0xFFFFFFFF)
-    return struct.pack("<I", crc ^ 0xFFFFFFFF)
+        print("%s: %s" % (what, error if isinstance(error, Damage) else repr(error)), file=sys.stderr)
+def spool(chunks):  # into a file
+    file = tempfile.TemporaryFile()
+    return file.writelines(chunks) or file.seek(0) or file
+def zlib_stream(settings, plain):
+    work, file = zlib.compressobj(settings.number(), zlib.DEFLATED, -15, settings.number()), spool(plain)
+    for block in iter(lambda: file.read(1 << 20), b""): yield work.compress(block)  # not as it comes: that may show
+    yield work.flush()
+ENCODERS = {1: "pgzip", 2: "klauspost", 3: "Go", 4: zlib_stream, 5: "GNU gzip", 6: "pigz"}  # a name: it is not in here
+def member(encoder, settings, plain):  # of a gzip file
+    head, trailer, stream = settings.read(settings.number()), settings.read(8), ENCODERS.get(encoder, "unknown")
+    if not callable(stream): raise UnknownEncoder("it needs encoder %d (%s), which is not in here" % (encoder, stream))
+    yield from itertools.chain([head], stream(settings, plain), [trailer])
+def crc32c(data, ones=0xFFFFFFFF):
+    step = lambda crc, bit: crc >> 1 ^ 0x82F63B78 * (crc & 1 ^ bit)
+    return struct.pack("<I", ones ^ functools.reduce(step, (byte >> i & 1 for byte in data for i in range(8)), ones))
 
 class Reader(io.BytesIO):
     def number(self):
@@ -42,11 +50,9 @@ class Reader(io.BytesIO):
     def pieces(self):
         for _ in range(self.number()):
             kind, length = self.number(), self.number()
-            if kind == 1: yield from self.parts()
-            else:
-                yield length, REPLAY, self.number(), 0
-                self.read(self.number()), self.number(), self.number()  # parameters, plain offset and length
-                for _ in range(self.number()): self.number(), self.number(), self.read(4)  # restarts
+            if kind == 1: yield from self.parts(); continue
+            yield length, REPLAY, (self.number(), self.read(self.number()), self.number(), self.number()), 0
+            for _ in range(self.number()): self.number(), self.number(), self.read(4)  # restarts
 
 class Volume:
     def __init__(self, path):
@@ -59,11 +65,9 @@ class Volume:
         check((version, draft, bits) == (0, 1, 0), "version %d, draft %d, bits %#x; not 0, 1, 0", version, draft, bits)
         attempt(path + " is cut or damaged", self.scan, head)
     def read(self, at, size, sha=None):
-        with open(self.path, "rb") as file:
-            data = file.read(size) if at + size <= self.size and file.seek(at) == at else b""
-        check(len(data) == size and (not sha or hashlib.sha256(data).digest() == sha),
-              "%s is cut or damaged between bytes %d and %d", self.path, at, at + size)
-        return data
+        with open(self.path, "rb") as file: data = file.seek(at) == at and file.read(size * (at + size <= self.size))
+        return check(len(data) == size and (not sha or hashlib.sha256(data).digest() == sha),
+                     "%s is cut or damaged between bytes %d and %d", self.path, at, at + size) or data
     def scan(self, head):  # notes where everything is; what it holds is checked when it is used
         for member in tarfile.open(self.path, "r:"):
             at, end = member.offset_data, member.offset_data + member.size
@@ -80,37 +84,33 @@ class Volume:
                     self.records[Reader(body).digest()] = body
         foot = self.read(max(0, self.size - 1536), 1536)
         check(foot[:12] == b"\x8fOCMF\n\x1a\n" + head[8:12] and crc32c(foot[:508]) == foot[508:512], "it has no footer")
-        size, index, length, listed, sha, tail_sha, stream = struct.unpack_from("<4Q32s48x32sQ", foot, 40)
+        size, index, length, listed, sha, tail, stream = struct.unpack_from("<4Q32s48x32sQ", foot, 40)
         check(foot[16:36] == head[32:48] + head[68:72] and size == self.size < self.cap and stream == self.end and
               self.members.get("OCM.INDEX") == (index, length) and listed <= min(length, 1 << 26) and
               size - index - length < 1 << 28, "its footer does not fit it")
-        self.read(index + length - listed, listed, sha)
-        self.read(index + length, size - 2048 - index - length, tail_sha)
+        self.read(index + length - listed, listed, sha), self.read(index + length, size - 2048 - index - length, tail)
         root = hashlib.sha256(b"ocm archive volume root\0" + head + sha + struct.pack("<Q", stream)).digest()
-        check(root == foot[192:224], "its volume root is not that of its content")
-        self.root = root.hex()
+        self.root = check(root == foot[192:224], "its volume root is not that of its content") or root.hex()
     @functools.lru_cache(maxsize=64)
-    def record(self, digest):  # the size and the parts of a blob, and the parts of its plain form
+    def record(self, digest):  # size and parts of a blob, parts of its plain form, and digest and size of that
         record = Reader(self.records[digest])
         _, size, _, kind = record.digest(), record.number(), record.read(record.number()), record.number()
         verbatim = [(size, FILE, self.read, self.members.get("blobs/" + digest.replace(":", "/"), (self.size, 0))[0])]
         parts, kind = list([lambda: verbatim, record.parts, record.pieces][kind]()), record.number()
-        if kind == 2: record.digest(), record.number()
-        return size, parts, [lambda: parts, lambda: None, lambda: list(record.parts())][kind]()
+        layer = (record.digest(), record.number()) if kind == 2 else None
+        return size, parts, [lambda: parts, lambda: None, lambda: list(record.parts())][kind](), layer
     @functools.lru_cache(maxsize=16)
     def frame(self, at):
         length, codec, stored, size, sha = struct.unpack("<4xI4xB3xII32s", self.read(at, 56))
         check(max(size, stored >> 1, length) <= 1 << 24 and codec in (1, 2), "a frame has codec %d: not known", codec)
         head, data = Reader(self.read(at + 8, length)[48:]), self.read(at + 8 + length, stored, sha)
         runs = [(head.digest(), head.number(), head.number()) for _ in range(head.number() if codec == 2 else 0)]
-        with tempfile.TemporaryFile() as source, tempfile.NamedTemporaryFile() as prefix:
-            for run in runs: check(run[2] < 1 << 22, "a long run"), prefix.writelines(self.set.plain(*run))
-            prefix.flush(), source.write(data), source.seek(0)
+        with spool([data]) as source, tempfile.NamedTemporaryFile() as prefix:
+            for run in runs: check(run[2] < 1 << 22, "run"), prefix.writelines(self.set.plain(*run)), prefix.flush()
             command = ["zstd", "-dcq"] + ["--patch-from=" + prefix.name] * bool(runs)
             with subprocess.Popen(command, stdin=source, stdout=-1, stderr=subprocess.DEVNULL) as zstd:
                 data = zstd.stdout.read(size + 1)
-        check(len(data) == size and not zstd.returncode, "%s: the frame at %d does not unpack", self.path, at)
-        return data
+        return check(len(data) == size and not zstd.returncode, "%s: bad frame at %d", self.path, at) or data
     def stream(self, at, size):
         for i in range(bisect.bisect_right(self.starts, at) - 1, bisect.bisect_left(self.starts, at + size)):
             yield self.frame(self.places[i])[max(0, at - self.starts[i]):at + size - self.starts[i]]
@@ -136,22 +136,20 @@ class Set:
             for volume in owner.volumes.values():
                 if digest in volume.records: return (owner,) + volume.record(digest)
         raise Damage("no volume here has it; missing sets: %s" % [name for name in self.chain if not sets.get(name)])
-    def span(self, parts, at, size):  # bytes of a list of parts
+    def span(self, parts, at, size, plain=()):  # bytes of a list of parts
         for length, kind, where, offset in parts:
             take, offset, at = min(length - at, size), offset + at, max(0, at - length)
             if take <= 0: continue
             size -= take
-            if kind == REPLAY: raise UnknownEncoder("it needs encoder %d, which is not in this script" % where)
+            if kind == REPLAY: yield from member(where[0], Reader(where[1]), self.span(plain, *where[2:]))
             check(kind != RANGE or where in self.volumes, "volume %s of %s is missing", where, self.name)
             yield from ([where(offset, take)] if kind == FILE else self.plain(where, offset, take) if kind == RUN else
-                        self.volumes[where].stream(offset, take))
+                        self.volumes[where].stream(offset, take) if kind == RANGE else [])
     def plain(self, digest, at, size):  # bytes of the plain form of a blob, of this set or an earlier one
-        owner, stored, parts, plain = self.find(digest)
-        if plain: yield from owner.span(plain, at, size)
-        else:
-            with tempfile.TemporaryFile() as packed:
-                packed.writelines(owner.span(parts, 0, stored)), packed.seek(0)
-                with gzip.open(packed) as file: yield file.seek(at) == at and file.read(size)
+        owner, stored, parts, plain, _ = self.find(digest)
+        if plain: return (yield from owner.span(plain, at, size))
+        with spool(owner.span(parts, 0, stored)) as packed, gzip.open(packed) as file:
+            yield file.seek(at) == at and file.read(size)
     def restore(self, out, done):
         index = json.loads(self.text("index.json"))["manifests"] if self.last else []
         own = {digest: volume for volume in self.volumes.values() for digest in volume.records}
@@ -166,17 +164,20 @@ class Set:
                 todo += body.get("manifests", []) + body.get("layers", []) + [body.get("config")] * ("config" in body)
                 seen.add(digest)
     def write(self, out, digest):
-        (owner, size, parts, _), (algorithm, text) = self.find(digest), digest.split(":")
-        path, total = os.path.join(out, "blobs", algorithm, text), hashlib.new(algorithm)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(os.path.join(out, "restore.part"), "wb") as file:
-            for chunk in owner.span(parts, 0, size): total.update(chunk), file.write(chunk)
-        check(total.hexdigest() == text, "its bytes do not match its digest")
-        return os.replace(file.name, path) or path
+        owner, size, parts, plain, layer = self.find(digest)
+        try: return save(out, digest, owner.span(parts, 0, size, plain), UnknownEncoder if layer else Damage)
+        except UnknownEncoder as error:
+            path = save(out, layer[0], owner.span(plain, 0, layer[1]), Damage)
+            raise UnknownEncoder("%s; its uncompressed layer is now %s; restore-gzip.py gives the gzip" % (error, path))
+def save(out, digest, chunks, failure):
+    path, total = os.path.join(out, "blobs", *digest.split(":")), hashlib.new(digest[:6])
+    with open(os.path.join(out, "restore.part"), "wb") as file:
+        for chunk in chunks: total.update(chunk), file.write(chunk)
+    if total.hexdigest() != digest[7:]: raise failure("its bytes do not match the digest %s" % digest)
+    return os.renames(file.name, path) or path
 
 def main(source, out):
-    volumes, done = {}, {}
-    os.makedirs(out, exist_ok=True)
+    volumes, done = {}, os.makedirs(out, exist_ok=True) or {}
     for path in sorted(os.path.join(source, n) for n in os.listdir(source) if n[0] != "." and n[-8:] != ".partial"):
         with open(path, "rb") if os.path.isfile(path) else io.BytesIO() as file: magic = file.read(520)[512:]
         volume = magic == b"\x8fOCM\r\n\x1a\n" and attempt(path, Volume, path)
@@ -192,9 +193,8 @@ def main(source, out):
     with open(os.path.join(out, "restore.part"), "w") as file: os.remove(file.name)  # of a blob that failed
     texts = [one.text("index.json") for one in newest.values() if one.last]
     merged = {"schemaVersion": 2, "manifests": [entry for text in texts for entry in json.loads(text)["manifests"]]}
-    for name, text in (("oci-layout", '{"imageLayoutVersion":"1.0.0"}'),
-                       ("index.json", texts[0] if len(texts) == 1 else json.dumps(merged))):
+    text = texts[0] if len(texts) == 1 else json.dumps(merged)
+    for name, text in (("oci-layout", '{"imageLayoutVersion":"1.0.0"}'), ("index.json", text)):
         with open(os.path.join(out, name), "w") as file: file.write(text)
-    print("%d of %d blobs written to %s" % (sum(map(bool, done.values())), len(done), out))
-    return min(exit_codes, default=0)
-sys.exit(main(*sys.argv[1:]) if len(sys.argv) == 3 else print(__doc__, file=sys.stderr) or 2)
+    return print("%d of %d blobs: %s" % (sum(map(bool, done.values())), len(done), out)) or min(exit_codes, default=0)
+if __name__ == "__main__": sys.exit(main(*sys.argv[1:]) if len(sys.argv) == 3 else print(__doc__, file=sys.stderr) or 2)

@@ -118,6 +118,11 @@ impl Encoder {
         }
     }
 
+    /// Refuses the number of an encoder that is not known.
+    pub(super) fn check_id(id: u64) -> Result<()> {
+        if (1..=6).contains(&id) { Ok(()) } else { Err(lacks(&format!("encoder {id}"))) }
+    }
+
     /// Reads the settings of encoder `id`, up to the end.
     pub(super) fn take(id: u64, cursor: &mut Cursor<'_>) -> Result<Self> {
         let encoder = match id {

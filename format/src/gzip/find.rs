@@ -303,3 +303,21 @@ fn candidates(header: &Header) -> impl Iterator<Item = Encoder> + use<> {
     };
     order.into_iter().flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_inflates_to_far_more_than_layers_do_is_a_bomb() {
+        for (plain_bytes, bytes, expected) in [
+            (SUSPECT_BYTES, 1, false),
+            (SUSPECT_BYTES + 1, 1, true),
+            (SUSPECT_BYTES + MAX_RATIO, SUSPECT_BYTES / MAX_RATIO, true),
+            (SUSPECT_BYTES + MAX_RATIO, SUSPECT_BYTES / MAX_RATIO + 1, false),
+            (u64::MAX, u64::MAX, false),
+        ] {
+            assert_eq!(is_bomb(plain_bytes, bytes), expected, "{plain_bytes} from {bytes}");
+        }
+    }
+}

@@ -61,7 +61,7 @@ impl Header {
 /// Reads what stands here. Bytes that turn out not to be a header are gone.
 pub fn read(from: &mut dyn Read) -> io::Result<Begin> {
     let mut bytes = Vec::with_capacity(FIXED_BYTES);
-    from.take(FIXED_BYTES as u64).read_to_end(&mut bytes)?;
+    from.take(u64::try_from(FIXED_BYTES).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
     if bytes.is_empty() {
         return Ok(Begin::End);
     }
@@ -125,7 +125,13 @@ mod tests {
     fn what_is_no_header_or_not_whole_is_something_else() {
         assert_eq!(read_all(b""), Begin::End);
         let long = [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3][..], &[b'a'; 5000]].concat();
-        for other in [&b"\0\0\0"[..], b"\x1f\x8b\x08", &[0x1f, 0x8b, 8, 0x20, 0, 0, 0, 0, 0, 3], &[0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 3, 255, 255, 1], &long] {
+        for other in [
+            &b"\0\0\0"[..],
+            b"\x1f\x8b\x08",
+            &[0x1f, 0x8b, 8, 0x20, 0, 0, 0, 0, 0, 3],
+            &[0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 3, 255, 255, 1],
+            &long,
+        ] {
             assert_eq!(read_all(other), Begin::Other, "{other:?}");
         }
     }

@@ -53,6 +53,8 @@ impl Member {
 
     /// Reads the parameters of a replay by encoder `id`.
     pub fn decode(id: u64, parameters: &[u8]) -> Result<Self> {
+        // First: what an encoder that is not known has for parameters may look like anything.
+        Encoder::check_id(id)?;
         let mut cursor = Cursor::new(parameters, "parameters of an encoder");
         let header_bytes = cursor.count(MAX_PARAMETER_BYTES, "gzip header")?;
         let header = Header::of(cursor.take(header_bytes)?.to_vec());

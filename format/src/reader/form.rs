@@ -40,10 +40,17 @@ pub(crate) struct Form {
 
 #[derive(Debug, Clone, Copy)]
 enum Way {
-    Verbatim { file_offset: u64 },
-    Parts { position: u64 },
+    Verbatim {
+        file_offset: u64,
+    },
+    Parts {
+        position: u64,
+    },
     /// With the size and the position of the plain form that encoders take in, where it is listed.
-    Pieces { position: u64, plain: Option<(u64, u64)> },
+    Pieces {
+        position: u64,
+        plain: Option<(u64, u64)>,
+    },
 }
 
 /// How far one call has gone.
@@ -159,6 +166,8 @@ impl Inner {
         }
     }
 
+    /// Not inlined: encoders take much of the stack, and `chunk` calls itself through runs, up to [`MAX_RUNS`] times.
+    #[inline(never)]
     fn in_pieces(&self, form: &Form, first: u64, at: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
         let row = form.volume.piece_at(first.saturating_add(at))?;
         let into = first.saturating_add(at).saturating_sub(row.position);

@@ -86,7 +86,7 @@ impl Inner {
         }
         let most = most.min(row.bytes.saturating_sub(into));
         match member.restart_bytes() {
-            None => self.from_the_front(form, &plain, row, &segment, &member, (into, most), steps),
+            None => self.one_stream(form, &plain, row, &segment, &member, (into, most), steps),
             Some(step) => {
                 let key = (form.volume.cache().1, row.position);
                 let made = self.replays.made.get_or_load(key, || self.stretch(form, &plain, first, row, &segment, &member, step, steps))?;
@@ -158,7 +158,7 @@ impl Inner {
 
     /// Goes on with an encoder that has no restarts, or begins it.
     #[expect(clippy::too_many_arguments, reason = "one row, and everything that it is looked at with")]
-    fn from_the_front(
+    fn one_stream(
         &self,
         form: &Form,
         plain: &Form,
@@ -169,7 +169,8 @@ impl Inner {
         steps: &mut Steps,
     ) -> Result<Chunk> {
         let key = (form.volume.cache().1, row.position);
-        let begin = || Open { key, maker: Maker::new(member.encoder, &member.header), made: self.frames.own(Vec::new()).into(), made_at: 0 };
+        let begin =
+            || Open { key, maker: Maker::new(member.encoder, &member.header), made: self.frames.own(Vec::new()).into(), made_at: 0 };
         let mut open = self.replays.take(key, into).unwrap_or_else(begin);
         while open.made_at.saturating_add(open.made.len()) <= into {
             open.made_at = open.made_at.saturating_add(open.made.len());

@@ -33,10 +33,11 @@ use crate::gzip::{At, Content, Inflated, Plan};
 use crate::layout::{Header, Id, MAX_VERBATIM_BYTES, MIN_CAP, Parent, VolumeKind};
 use crate::set::{Ancestor, Lineage, Needs, ParentSet, SetManifest, name};
 
-/// From this cap on, each volume has the program that reads it.
+/// From this cap on, each volume has the programs that read it.
 const PROGRAM_CAP: u64 = 1 << 20;
 const RESTORE_TXT: &[u8] = include_bytes!("../../RESTORE.txt");
 const RESTORE_PY: &[u8] = include_bytes!("../../restore.py");
+const RESTORE_GZIP_PY: &[u8] = include_bytes!("../../restore-gzip.py");
 
 /// What a set is: the inputs of its headers.
 #[derive(Debug, Clone)]
@@ -304,7 +305,7 @@ fn header_of(head: &Head, kind: VolumeKind, number: u32, cap: u64) -> Header {
 fn texts(cap: u64) -> Vec<(&'static str, &'static [u8])> {
     let mut texts = vec![("RESTORE.txt", RESTORE_TXT)];
     if cap >= PROGRAM_CAP {
-        texts.push(("restore.py", RESTORE_PY));
+        texts.extend([("restore.py", RESTORE_PY), ("restore-gzip.py", RESTORE_GZIP_PY)]);
     }
     texts
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ocm_format::check::{self, Report};
 use ocm_format::digest::Digest;
+use ocm_format::gzip::{self, Verdict};
 use ocm_format::layout::Id;
 use ocm_format::reader::{Options as ReaderOptions, Reader};
 use ocm_format::set::{Lineage, Needs, SetFiles, scan};
@@ -19,6 +20,18 @@ pub(crate) struct Made {
 impl Made {
     /// A set of `blobs` in volumes below `cap`, with frames of at most `frame_bytes`.
     pub(crate) fn new(id: u8, blobs: Vec<(Form, Vec<u8>)>, cap: u64, frame_bytes: u64) -> Self {
+        Self::by(id, blobs, cap, frame_bytes, |set, blob, mut content| set.add(blob, &mut content).expect("stored"))
+    }
+
+    /// The same, with all blobs stored by their plain form.
+    pub(crate) fn replayed(id: u8, blobs: Vec<(Form, Vec<u8>)>, cap: u64, frame_bytes: u64) -> Self {
+        Self::by(id, blobs, cap, frame_bytes, |set, blob, content| match gzip::find(&content).expect("memory can be read") {
+            Verdict::Replay(plan) => set.add_replayed(blob, &plan, &content).expect("stored"),
+            kept => panic!("{kept:?}"),
+        })
+    }
+
+    fn by(id: u8, blobs: Vec<(Form, Vec<u8>)>, cap: u64, frame_bytes: u64, store: impl Fn(&mut SetWriter, NewBlob, &[u8])) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let lineage = Lineage { id: Id([9; 16]), name: "lab".into() };
         let head = Head { set: Id([id; 16]), lineage, generation: u32::from(id), time: 1_700_000_000, parent: None };
@@ -27,7 +40,7 @@ impl Made {
         let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
         for (form, content) in &blobs {
             let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: "a note".into() };
-            set.add(blob, &mut content.as_slice()).expect("stored");
+            store(&mut set, blob, content);
         }
         let closing = Closing {
             items: serde_json::json!([{"name": "a"}]),

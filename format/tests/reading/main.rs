@@ -4,5 +4,7 @@ mod built;
 mod damage;
 mod hostile;
 mod made;
+mod members;
+mod replay;
 mod round_trip;
 mod scan;

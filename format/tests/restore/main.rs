@@ -1,5 +1,9 @@
 //! `restore.py`, the reader made from SPEC.md alone, gives back what the writer was given.
 
+#[path = "../reading/members.rs"]
+mod members;
+mod replay;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -95,9 +99,13 @@ impl Sample {
         Self { head: head(2, Some(parent)), blobs, index_json, ancestors }
     }
 
-    fn write(&self, folder: &Path, cap: u64) -> Finished {
+    fn begin(&self, folder: &Path, cap: u64) -> SetWriter {
         let options = Options { folder: folder.into(), scratch: folder.join(".ocm"), cap, frame_bytes: 1 << 18, level: 3, threads: 2 };
-        let mut set = SetWriter::create(self.head.clone(), options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
+        SetWriter::create(self.head.clone(), options, Box::new(|_| Ok(Fate::Kept))).expect("a writer")
+    }
+
+    fn write(&self, folder: &Path, cap: u64) -> Finished {
+        let mut set = self.begin(folder, cap);
         for (form, content) in &self.blobs {
             let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: String::new() };
             set.add(blob, &mut content.as_slice()).expect("stored");
