@@ -26,7 +26,7 @@ fn options_stand_anywhere_and_keep_their_defaults() {
     }
     let Verb::Sync(sync) = parsed("ocm sync docker://a.io/b:1 /mnt/x").expect("a command line").verb else { panic!("not sync") };
     let text = format!("{sync:?}");
-    for default in ["volume_size: 536870912000", "level: 6", "jobs: 6", "retry_times: 3", "image_timeout: 600s", "tls_verify: None"] {
+    for default in ["volume_size: 536870912000", "level: None", "gzip: Auto", "jobs: 6", "retry_times: 3", "image_timeout: 600s", "tls_verify: None"] {
         assert!(text.contains(default), "{default}: {text}");
     }
 }
