@@ -11,9 +11,8 @@ use super::{show, sizes};
 use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
-use crate::store::archive::Packing;
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Request, sync};
+use crate::workflow::sync::{ArchiveOptions, Packing, Request, sync};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
