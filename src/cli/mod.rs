@@ -28,6 +28,7 @@ mod sizes;
 mod sync;
 mod table;
 mod verify;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -56,8 +57,8 @@ enum Verb {
     Sync(sync::Arguments),
     Ls(ls::Arguments),
     Inspect(inspect::Arguments),
+    Why(why::Arguments),
     Gather(gather::Arguments),
-
     Verify(verify::Arguments),
     Completion(completion::Arguments),
     Man(man::Arguments),
@@ -89,6 +90,7 @@ impl Verb {
             Self::Sync(verb) => verb.run(runner),
             Self::Ls(verb) => verb.run(runner),
             Self::Inspect(verb) => verb.run(runner),
+            Self::Why(verb) => verb.run(runner),
             Self::Gather(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),

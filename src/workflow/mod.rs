@@ -1,4 +1,5 @@
-//! What a person wants, as one library call each: [`sync`], [`list`], [`inspect`], [`verify`], [`gather`].
+//! What a person wants, as one library call each: [`sync`], [`list`], [`inspect`], [`verify`], [`gather`],
+//! [`why`].
 //!
 //! **Invariants.** A workflow composes what stands above it and holds no mechanism of its own. It is handed its
 //! surroundings as [`Settings`]; what it found out is its return value, plain data that `cli` prints.
@@ -10,6 +11,7 @@ pub mod inspect;
 pub mod list;
 pub mod sync;
 pub mod verify;
+pub mod why;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

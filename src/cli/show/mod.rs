@@ -8,3 +8,4 @@ pub(super) mod list;
 pub(super) mod plan;
 pub(super) mod sync;
 pub(super) mod verify;
+pub(super) mod why;

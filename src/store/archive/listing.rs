@@ -142,7 +142,7 @@ pub fn list(shelf: &Shelf, generation: Option<u32>) -> Result<Listing> {
 }
 
 /// The sets whose images are shown: of each lineage the newest whole one, else the newest one that says what it lists.
-fn chosen(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
+pub(super) fn chosen(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
     let sets = &shelf.found().sets;
     if generation.is_some() || sets.is_empty() {
         return Ok(shelf.select(generation)?.sets);

@@ -5,6 +5,7 @@
 //!
 //! *Not here:* which set a run builds on, receipts and the ledger (`workflow`).
 
+pub mod asked;
 pub mod check;
 mod copy;
 mod document;
@@ -13,6 +14,7 @@ mod gzip;
 pub mod listing;
 mod lock;
 mod needs;
+pub mod parts;
 mod room;
 mod shelf;
 mod sink;
@@ -21,6 +23,7 @@ mod stage;
 mod standing;
 mod unfinished;
 pub mod view;
+pub mod why;
 
 pub use gzip::{Count, GzipShare};
 pub use lock::Lock;

@@ -1,0 +1,5 @@
+//! What is asked of places before or after a run: which images need a piece.
+//!
+//! *Not here:* how answers look (unit tests beside `cli::show`), the command line (`cli`).
+
+mod why;
