@@ -14,6 +14,7 @@ mod gzip;
 pub mod listing;
 mod lock;
 mod needs;
+mod packing;
 pub mod parts;
 mod room;
 mod shelf;
@@ -27,9 +28,10 @@ pub mod why;
 
 pub use gzip::{Count, GzipShare};
 pub use lock::Lock;
+pub use packing::Packing;
 pub use room::Room;
 pub use shelf::{KnownSet, LetGo, Selection, Shelf};
-pub use sink::{ArchiveSink, HandOver, NewSet, Packing, Written, WrittenVolume, complete};
+pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};
 pub use source::{ArchiveSource, SetFacts};
 pub use unfinished::{Pinned, Unfinished};
 
