@@ -114,6 +114,11 @@ const EXAMPLES: &str = "Examples:
 const AFTER: &str = "run the same command again: it goes on where it stopped";
 
 impl Arguments {
+    /// The same, as a dry run.
+    pub(super) fn dry(self) -> Self {
+        Self { dry_run: true, ..self }
+    }
+
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let (workspace, jobs) = (self.state.workspace.clone(), Some(self.moving.jobs));
         let means = Means { workspace, jobs, threads: None, wire: self.wire.clone() };

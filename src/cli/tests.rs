@@ -18,6 +18,8 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm sync --volume-size dvd docker://a.io/b:1 docker://c.io/d oci:e --tls-verify=false --platform linux/amd64 --platform linux/arm64 /mnt/x -o json -q",
         "ocm -o json ls",
         "ocm inspect /mnt/x nginx:1 --raw",
+        "ocm plan docker://a.io/b:1 --volume-size dvd --platform linux/amd64 /mnt/x -o json",
+        "ocm diff /mnt/x@1 oci:y",
         "ocm why /mnt/x@2 sha256:0123abc",
         "ocm verify --quick a b",
         "ocm gather /media/dvd /mnt/disk",
@@ -54,6 +56,9 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("ocm sync a b --platform linux", "os/arch"),
         ("ocm inspect a --raw", "IMAGE"),
         ("ocm ls a b", "unexpected argument"),
+        ("ocm plan", "FROM… TO"),
+        ("ocm diff a", "<B>"),
+        ("ocm diff --files a b", "unexpected argument"),
         ("ocm why a", "DIGEST|VOLUME"),
         ("ocm why a abcdef", "neither content nor a volume"),
         ("ocm verify", "ARCHIVE|FILE"),
@@ -112,7 +117,7 @@ fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String
 
 #[test]
 fn every_field_of_a_document_is_explained() {
-    use super::show::{gather, inspect, list, sync, verify, why};
+    use super::show::{diff, gather, inspect, list, sync, verify, why};
     let failed = failure::tests::failed("a.io/b:1", crate::error::Error::failed("x").hint("y"));
     let items = vec![sync::tests::done("a.io/a:1", Some(1)), failed];
     let synced = crate::workflow::sync::Outcome {
@@ -128,6 +133,7 @@ fn every_field_of_a_document_is_explained() {
         runner::document("ocm.ls.v1", Class::Done, &listed),
         runner::document("ocm.inspect.image.v1", Class::Done, &inspect::tests::view()),
         runner::document("ocm.why.v1", Class::Done, &why::tests::answer()),
+        runner::document("ocm.diff.v1", Class::Done, &diff::tests::compared()),
         runner::document("ocm.gather.v1", Class::Needed, &gather::tests::outcome()),
         runner::document("ocm.verify.v1", Class::Damaged, &verified),
     ];

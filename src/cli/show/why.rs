@@ -49,6 +49,7 @@ fn roles(parts: &[NeededPart]) -> String {
             What::Index => Some("index"),
             What::Manifest => Some("manifest"),
             What::Config => Some("config"),
+            What::Blob => Some("blob"),
             What::Layer { .. } => None,
         });
         let mut words: Vec<String> = documents.map(str::to_owned).collect();

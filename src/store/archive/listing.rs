@@ -142,7 +142,7 @@ pub fn list(shelf: &Shelf, generation: Option<u32>) -> Result<Listing> {
 }
 
 /// The sets whose images are shown: of each lineage the newest whole one, else the newest one that says what it lists.
-pub(super) fn chosen(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
+fn chosen(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
     let sets = &shelf.found().sets;
     if generation.is_some() || sets.is_empty() {
         return Ok(shelf.select(generation)?.sets);
@@ -150,6 +150,21 @@ pub(super) fn chosen(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetF
     let lineages: BTreeSet<Id> = sets.iter().map(|set| set.header.lineage).collect();
     let of = |lineage| sets.iter().filter(move |set| set.header.lineage == lineage && set.manifest.is_some());
     Ok(lineages.into_iter().filter_map(|lineage| of(lineage).find(|set| set.is_complete()).or_else(|| of(lineage).next())).collect())
+}
+
+/// The same, but that a generation asked for may lack volumes too, as long as it says what it lists; never none.
+pub(super) fn telling(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
+    let tells = |set: &&SetFiles| Some(set.header.generation) == generation && set.manifest.is_some();
+    let sets: Vec<&SetFiles> = match generation {
+        None => chosen(shelf, None)?,
+        Some(_) => shelf.found().sets.iter().filter(tells).collect(),
+    };
+    if sets.is_empty() { Ok(shelf.select(generation)?.sets) } else { Ok(sets) }
+}
+
+/// The sets whose images are looked at, as a source; content of them may be elsewhere.
+pub fn source(shelf: &Shelf, generation: Option<u32>) -> Result<ArchiveSource> {
+    ArchiveSource::open(shelf.path(), &telling(shelf, generation)?, &[shelf])
 }
 
 /// What is to be said of one set, which lies on `shelf` or is looked at alone.

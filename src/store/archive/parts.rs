@@ -47,6 +47,8 @@ pub enum What {
         /// Its number, from 1 at the bottom.
         number: usize,
     },
+    /// Content that an index lists beside images, as build caches have it.
+    Blob,
 }
 
 /// All that an item consists of: what its name stands for, then what is attached; each manifest before what it refers to.
@@ -59,7 +61,7 @@ pub(super) fn parts(source: &ArchiveSource, item: &Item) -> Result<Vec<Part>> {
             continue;
         }
         let Some(manifest) = source.manifest_now(&wanted)? else { continue };
-        waiting.extend(manifest.children().iter().rev().map(|child| (child.clone(), attached)));
+        waiting.extend(manifest.children().iter().rev().filter(|child| is_manifest(child)).map(|child| (child.clone(), attached)));
         let named = wanted.platform.filter(|platform| !platform.is_unknown());
         let platform = named.or_else(|| platform(source, &manifest));
         let part = |(what, content): (What, &Descriptor)| Part {
@@ -81,6 +83,12 @@ fn pieces(manifest: &Manifest) -> impl Iterator<Item = (What, &Descriptor)> {
         Parts::Index { .. } => (What::Index, None, &[][..]),
     };
     let layers = layers.iter().enumerate().map(|(at, layer)| (What::Layer { number: at + 1 }, layer));
-    let blobs = config.map(|config| (What::Config, config)).into_iter().chain(layers);
+    let listed = manifest.children().iter().filter(|child| !is_manifest(child)).map(|blob| (What::Blob, blob));
+    let blobs = config.map(|config| (What::Config, config)).into_iter().chain(layers).chain(listed);
     std::iter::once((own, manifest.descriptor())).chain(blobs.filter(|(_, blob)| !blob.is_foreign()))
+}
+
+/// Whether what an index lists is a manifest; its author may have left the media type out.
+fn is_manifest(listed: &Descriptor) -> bool {
+    listed.is_manifest() || listed.media_type.is_empty()
 }

@@ -73,7 +73,7 @@ pub struct Unknown {
 
 /// The images of `generation`, or of the newest usable set of each lineage, that need what is `asked` about.
 pub fn why(shelf: &Shelf, generation: Option<u32>, asked: &Asked) -> Result<Why> {
-    let chosen = chosen(shelf, generation)?;
+    let chosen = listing::telling(shelf, generation)?;
     let opened = Opened::of(shelf, &chosen)?;
     match asked {
         Asked::Content(begins) => content(shelf, &chosen, &opened, begins),
@@ -86,16 +86,6 @@ pub fn why(shelf: &Shelf, generation: Option<u32>, asked: &Asked) -> Result<Why>
             volumes(shelf, &opened, wanted, &chosen).ok_or_else(|| no_file(shelf, name))
         }
     }
-}
-
-/// The sets whose images are looked at; one that lacks volumes counts, as long as it says what it lists.
-fn chosen(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
-    let telling = |set: &&SetFiles| Some(set.header.generation) == generation && set.manifest.is_some();
-    let sets: Vec<&SetFiles> = match generation {
-        None => listing::chosen(shelf, None)?,
-        Some(_) => shelf.found().sets.iter().filter(telling).collect(),
-    };
-    if sets.is_empty() { Ok(shelf.select(generation)?.sets) } else { Ok(sets) }
 }
 
 fn content(shelf: &Shelf, chosen: &[&SetFiles], opened: &Opened, begins: &Beginning) -> Result<Why> {
