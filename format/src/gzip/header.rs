@@ -61,7 +61,7 @@ impl Header {
 /// Reads what stands here. Bytes that turn out not to be a header are gone.
 pub fn read(from: &mut dyn Read) -> io::Result<Begin> {
     let mut bytes = Vec::with_capacity(FIXED_BYTES);
-    from.take(FIXED_BYTES as u64).read_to_end(&mut bytes)?;
+    from.take(u64::try_from(FIXED_BYTES).unwrap_or_default()).read_to_end(&mut bytes)?;
     if bytes.is_empty() {
         return Ok(Begin::End);
     }

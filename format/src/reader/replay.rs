@@ -86,7 +86,7 @@ impl Inner {
         }
         let most = most.min(row.bytes.saturating_sub(into));
         match member.restart_bytes() {
-            None => self.from_the_front(form, &plain, row, &segment, &member, (into, most), steps),
+            None => self.play_from_the_front(form, &plain, row, &segment, &member, (into, most), steps),
             Some(step) => {
                 let key = (form.volume.cache().1, row.position);
                 let made = self.replays.made.get_or_load(key, || self.stretch(form, &plain, first, row, &segment, &member, step, steps))?;
@@ -158,7 +158,7 @@ impl Inner {
 
     /// Goes on with an encoder that has no restarts, or begins it.
     #[expect(clippy::too_many_arguments, reason = "one row, and everything that it is looked at with")]
-    fn from_the_front(
+    fn play_from_the_front(
         &self,
         form: &Form,
         plain: &Form,
