@@ -7,6 +7,7 @@
 
 mod completion;
 mod console;
+mod diff;
 mod durations;
 mod failure;
 mod figures;
@@ -18,6 +19,7 @@ mod look;
 mod ls;
 mod man;
 pub mod media;
+mod plan;
 mod progress;
 pub mod reference;
 mod runner;
@@ -28,6 +30,7 @@ mod sizes;
 mod sync;
 mod table;
 mod verify;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -54,10 +57,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Sync(sync::Arguments),
+    Plan(plan::Arguments),
     Ls(ls::Arguments),
     Inspect(inspect::Arguments),
+    Why(why::Arguments),
+    Diff(diff::Arguments),
     Gather(gather::Arguments),
-
     Verify(verify::Arguments),
     Completion(completion::Arguments),
     Man(man::Arguments),
@@ -87,8 +92,11 @@ impl Verb {
     fn run(self, runner: &Runner) -> Result<Class> {
         match self {
             Self::Sync(verb) => verb.run(runner),
+            Self::Plan(verb) => verb.run(runner),
             Self::Ls(verb) => verb.run(runner),
             Self::Inspect(verb) => verb.run(runner),
+            Self::Why(verb) => verb.run(runner),
+            Self::Diff(verb) => verb.run(runner),
             Self::Gather(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),

@@ -11,9 +11,8 @@ use super::{show, sizes};
 use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
-use crate::store::archive::Packing;
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Request, sync};
+use crate::workflow::sync::{ArchiveOptions, Packing, Request, sync};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
@@ -115,6 +114,11 @@ const EXAMPLES: &str = "Examples:
 const AFTER: &str = "run the same command again: it goes on where it stopped";
 
 impl Arguments {
+    /// The same, as a dry run.
+    pub(super) fn dry(self) -> Self {
+        Self { dry_run: true, ..self }
+    }
+
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let (workspace, jobs) = (self.state.workspace.clone(), Some(self.moving.jobs));
         let means = Means { workspace, jobs, threads: None, wire: self.wire.clone() };

@@ -18,6 +18,9 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm sync --volume-size dvd docker://a.io/b:1 docker://c.io/d oci:e --tls-verify=false --platform linux/amd64 --platform linux/arm64 /mnt/x -o json -q",
         "ocm -o json ls",
         "ocm inspect /mnt/x nginx:1 --raw",
+        "ocm plan docker://a.io/b:1 --volume-size dvd --platform linux/amd64 /mnt/x -o json",
+        "ocm diff /mnt/x@1 oci:y",
+        "ocm why /mnt/x@2 sha256:0123abc",
         "ocm verify --quick a b",
         "ocm gather /media/dvd /mnt/disk",
         "ocm sync --on-volume true --release a b",
@@ -26,7 +29,16 @@ fn options_stand_anywhere_and_keep_their_defaults() {
     }
     let Verb::Sync(sync) = parsed("ocm sync docker://a.io/b:1 /mnt/x").expect("a command line").verb else { panic!("not sync") };
     let text = format!("{sync:?}");
-    for default in ["volume_size: 536870912000", "level: None", "gzip: Auto", "jobs: 6", "retry_times: 3", "image_timeout: 600s", "tls_verify: None"] {
+    for default in [
+        "volume_size: 536870912000",
+        "level: None",
+        "small: false",
+        "gzip: Auto",
+        "jobs: 6",
+        "retry_times: 3",
+        "image_timeout: 600s",
+        "tls_verify: None",
+    ] {
         assert!(text.contains(default), "{default}: {text}");
     }
 }
@@ -44,6 +56,11 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("ocm sync a b --platform linux", "os/arch"),
         ("ocm inspect a --raw", "IMAGE"),
         ("ocm ls a b", "unexpected argument"),
+        ("ocm plan", "FROM… TO"),
+        ("ocm diff a", "<B>"),
+        ("ocm diff --files a b", "unexpected argument"),
+        ("ocm why a", "DIGEST|VOLUME"),
+        ("ocm why a abcdef", "neither content nor a volume"),
         ("ocm verify", "ARCHIVE|FILE"),
         // A verb has no option that does nothing there.
         ("ocm gather --workspace w a b", "unexpected argument"),
@@ -100,7 +117,7 @@ fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String
 
 #[test]
 fn every_field_of_a_document_is_explained() {
-    use super::show::{gather, inspect, list, sync, verify};
+    use super::show::{diff, gather, inspect, list, sync, verify, why};
     let failed = failure::tests::failed("a.io/b:1", crate::error::Error::failed("x").hint("y"));
     let items = vec![sync::tests::done("a.io/a:1", Some(1)), failed];
     let synced = crate::workflow::sync::Outcome {
@@ -115,6 +132,8 @@ fn every_field_of_a_document_is_explained() {
         runner::document("ocm.sync.v1", Class::Partial, &synced),
         runner::document("ocm.ls.v1", Class::Done, &listed),
         runner::document("ocm.inspect.image.v1", Class::Done, &inspect::tests::view()),
+        runner::document("ocm.why.v1", Class::Done, &why::tests::answer()),
+        runner::document("ocm.diff.v1", Class::Done, &diff::tests::compared()),
         runner::document("ocm.gather.v1", Class::Needed, &gather::tests::outcome()),
         runner::document("ocm.verify.v1", Class::Damaged, &verified),
     ];

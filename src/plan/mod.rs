@@ -6,6 +6,7 @@
 //!
 //! *Not here:* doing it (`transfer`); what a person asked for (`collect`).
 
+pub mod difference;
 mod parts;
 mod seek;
 mod steps;

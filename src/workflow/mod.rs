@@ -1,15 +1,18 @@
-//! What a person wants, as one library call each: [`sync`], [`list`], [`inspect`], [`verify`], [`gather`].
+//! What a person wants, as one library call each: [`sync`], [`list`], [`inspect`], [`verify`], [`gather`],
+//! [`why`], [`diff`].
 //!
 //! **Invariants.** A workflow composes what stands above it and holds no mechanism of its own. It is handed its
 //! surroundings as [`Settings`]; what it found out is its return value, plain data that `cli` prints.
 //!
 //! *Not here:* the command line, and how results look (`cli`).
 
+pub mod diff;
 pub mod gather;
 pub mod inspect;
 pub mod list;
 pub mod sync;
 pub mod verify;
+pub mod why;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

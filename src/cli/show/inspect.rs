@@ -99,7 +99,7 @@ fn blob(view: &BlobView) -> String {
 }
 
 /// `set 2 volume 1, 3 (elsewhere)`
-fn lies(places: &[Lies]) -> String {
+pub(super) fn lies(places: &[Lies]) -> String {
     if places.is_empty() {
         return "place not known".to_owned();
     }

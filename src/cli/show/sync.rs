@@ -7,10 +7,9 @@ use crate::cli::figures::{bytes, count};
 use crate::cli::logs;
 use crate::cli::safe::safe;
 use crate::image::place::Location;
-use crate::store::archive::{Count, GzipShare};
 use crate::transfer::{Class, Ending};
 use crate::workflow::label;
-use crate::workflow::sync::{Outcome, SetOutcome};
+use crate::workflow::sync::{Count, GzipShare, Outcome, SetOutcome};
 
 /// So many names are listed; of more, the list is in a file.
 const MOST_NAMES: usize = 5;

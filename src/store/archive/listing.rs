@@ -152,6 +152,21 @@ fn chosen(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
     Ok(lineages.into_iter().filter_map(|lineage| of(lineage).find(|set| set.is_complete()).or_else(|| of(lineage).next())).collect())
 }
 
+/// The same, but that a generation asked for may lack volumes too, as long as it says what it lists; never none.
+pub(super) fn telling(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
+    let tells = |set: &&SetFiles| Some(set.header.generation) == generation && set.manifest.is_some();
+    let sets: Vec<&SetFiles> = match generation {
+        None => chosen(shelf, None)?,
+        Some(_) => shelf.found().sets.iter().filter(tells).collect(),
+    };
+    if sets.is_empty() { Ok(shelf.select(generation)?.sets) } else { Ok(sets) }
+}
+
+/// The sets whose images are looked at, as a source; content of them may be elsewhere.
+pub fn source(shelf: &Shelf, generation: Option<u32>) -> Result<ArchiveSource> {
+    ArchiveSource::open(shelf.path(), &telling(shelf, generation)?, &[shelf])
+}
+
 /// What is to be said of one set, which lies on `shelf` or is looked at alone.
 pub(super) fn set_line(set: &SetFiles, shelf: Option<&Shelf>) -> SetLine {
     let contents = contents(set);

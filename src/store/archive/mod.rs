@@ -5,6 +5,7 @@
 //!
 //! *Not here:* which set a run builds on, receipts and the ledger (`workflow`).
 
+pub mod asked;
 pub mod check;
 mod copy;
 mod document;
@@ -13,6 +14,8 @@ mod gzip;
 pub mod listing;
 mod lock;
 mod needs;
+mod packing;
+pub mod parts;
 mod room;
 mod shelf;
 mod sink;
@@ -21,12 +24,14 @@ mod stage;
 mod standing;
 mod unfinished;
 pub mod view;
+pub mod why;
 
 pub use gzip::{Count, GzipShare};
 pub use lock::Lock;
+pub use packing::Packing;
 pub use room::Room;
 pub use shelf::{KnownSet, LetGo, Selection, Shelf};
-pub use sink::{ArchiveSink, HandOver, NewSet, Packing, Written, WrittenVolume, complete};
+pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};
 pub use source::{ArchiveSource, SetFacts};
 pub use unfinished::{Pinned, Unfinished};
 

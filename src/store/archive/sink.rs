@@ -17,14 +17,13 @@ use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume,
 
 use super::gzip::GzipShare;
 use super::needs::Needs;
+use super::packing::{GZIP, Packing, form_of};
 use super::source::{ArchiveSource, SetFacts};
 use super::stage::{Behind, Stage, Staged, Trouble};
 use super::{Lock, SCRATCH, document, told};
 use crate::error::{Error, Kind, Result};
 use crate::image::ends::{Moved, Rest};
 use crate::image::{Blob, Contents, Descriptor, Digest, Manifest, Reference, Repository, Sink};
-
-const GZIP: &[u8] = b"\x1f\x8b";
 
 /// Called for each finished volume, once; says whether its file is to be let go.
 pub type HandOver = Box<dyn FnMut(&WrittenVolume) -> Result<bool> + Send>;
@@ -63,28 +62,6 @@ pub struct NewSet {
     pub on_volume: HandOver,
     /// The right to write into the directory; kept until the last thread that writes has ended.
     pub lock: Option<Arc<Lock>>,
-}
-
-/// How content is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Packing {
-    /// The plain bytes of a frame: what random access reads at the least, and compression gains from.
-    pub frame_bytes: u64,
-    /// The zstd level.
-    pub level: i32,
-    /// Whether gzip is stored by its plain form where it can be made again; otherwise it stays as it came.
-    pub replays: bool,
-}
-
-impl Packing {
-    /// As few bytes as can be had at a bearable pace.
-    pub const SMALL: Self = Self { frame_bytes: 4 << 20, level: 9, replays: true };
-}
-
-impl Default for Packing {
-    fn default() -> Self {
-        Self { frame_bytes: 1 << 20, level: 6, replays: true }
-    }
 }
 
 /// A finished volume.
@@ -451,21 +428,6 @@ fn written(finished: Finished, contents: Contents, blob_bytes: u64, gzip: GzipSh
         |(path, done): (PathBuf, ocm_format::writer::Done)| WrittenVolume { number: done.number, path, bytes: done.bytes, sum: done.sum };
     let volumes = finished.volumes.into_iter().map(volume).collect();
     Written { root: finished.root, contents, blob_bytes, gzip, volumes, catalogue: finished.catalogue }
-}
-
-/// How content is stored, by what it says it is and by its first bytes.
-fn form_of(descriptor: &Descriptor, start: &[u8]) -> Form {
-    const PACKED: [&[u8]; 5] = [GZIP, b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18"];
-    let kind = &descriptor.media_type;
-    if PACKED.iter().any(|magic| start.starts_with(magic)) {
-        Form::Packed
-    } else if start.get(257..262) == Some(b"ustar") {
-        Form::Tar
-    } else if kind.contains("layer") || kind.contains("diff.tar") {
-        Form::Plain
-    } else {
-        Form::Document
-    }
 }
 
 /// Runs work that writes files on a thread of its own.

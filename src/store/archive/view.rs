@@ -171,12 +171,12 @@ pub fn sets(path: &Path, generation: Option<u32>) -> Result<Vec<SetView>> {
 
 /// The image that goes by `name`, in full.
 pub fn image(path: &Path, generation: Option<u32>, name: &Reference) -> Result<ImageView> {
-    Opened::new(path, generation)?.image(name)
+    Opened::chosen(path, generation)?.image(name)
 }
 
 /// The bytes of the manifest that goes by `name`, exactly as they are stored.
 pub fn raw(path: &Path, generation: Option<u32>, name: &Reference) -> Result<Bytes> {
-    let opened = Opened::new(path, generation)?;
+    let opened = Opened::chosen(path, generation)?;
     let digest = match name.digest() {
         Some(digest) => digest,
         None => opened.find(name)?.1.digest().ok_or_else(|| opened.not_there(name))?,
@@ -217,18 +217,24 @@ fn set_view(set: &SetFiles, shelf: &Shelf) -> Result<SetView> {
 }
 
 /// An archive that is looked into.
-struct Opened {
-    source: ArchiveSource,
+pub(super) struct Opened {
+    /// The sets that are meant.
+    pub(super) source: ArchiveSource,
     path: PathBuf,
     /// Generation and present volumes of each set.
     sets: BTreeMap<Id, (u32, BTreeSet<u32>)>,
 }
 
 impl Opened {
-    fn new(path: &Path, generation: Option<u32>) -> Result<Self> {
+    fn chosen(path: &Path, generation: Option<u32>) -> Result<Self> {
         let shelf = Shelf::open(path)?;
-        let chosen = shelf.select(generation)?.sets;
-        let source = ArchiveSource::open(path, &chosen, &[&shelf])?;
+        Self::of(&shelf, &shelf.select(generation)?.sets)
+    }
+
+    /// Looks into these sets of a shelf; what they refer to is looked for on all of it.
+    pub(super) fn of(shelf: &Shelf, chosen: &[&SetFiles]) -> Result<Self> {
+        let path = shelf.path();
+        let source = ArchiveSource::open(path, chosen, &[shelf])?;
         let sets = shelf.found().sets.iter().map(|set| (set.id(), (set.header.generation, set.volumes.keys().copied().collect())));
         Ok(Self { source, path: path.to_owned(), sets: sets.collect() })
     }
@@ -285,12 +291,17 @@ impl Opened {
     }
 
     fn blob(&self, descriptor: &Descriptor) -> BlobView {
-        let volumes = self.source.volumes_of(&descriptor.digest).unwrap_or_default();
+        BlobView { descriptor: descriptor.clone(), lies: self.lies(&descriptor.digest) }
+    }
+
+    /// The volumes that the bytes of a blob lie in; none where that is not known.
+    pub(super) fn lies(&self, digest: &Digest) -> Vec<Lies> {
+        let volumes = self.source.volumes_of(digest).unwrap_or_default();
         let lies = volumes.into_iter().filter_map(|(set, volume)| {
             let (generation, here) = self.sets.get(&set)?;
             Some(Lies { set: *generation, volume, here: here.contains(&volume) })
         });
-        BlobView { descriptor: descriptor.clone(), lies: lies.collect() }
+        lies.collect()
     }
 }
 

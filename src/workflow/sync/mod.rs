@@ -23,7 +23,7 @@ use crate::image::place::Location;
 use crate::image::{Digest, Platform};
 use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Fate, Plan, Planned, Summary};
-use crate::store::archive::{GzipShare, Packing};
+pub use crate::store::archive::{Count, GzipShare, Packing};
 use crate::transfer::{Class, Ending, Report};
 use crate::workspace::Workspace;
 

@@ -37,6 +37,20 @@ fn a_run_tells_its_plan_before_it_begins_and_never_on_stdout() {
 }
 
 #[test]
+fn a_plan_is_a_dry_run_by_another_name() {
+    let ocm = Ocm::new();
+    let (from, disk) = (source(&ocm), ocm.path("disk"));
+    for options in [&["--volume-size", "16MiB", &from, &disk][..], &["-o", "json", &from, &disk], &["--on-volume", "exit 1", &from, &disk]]
+    {
+        let planned = ocm.run(&[&["plan"], options].concat());
+        let dry = ocm.run(&[&["sync", "--dry-run"], options].concat());
+        assert_eq!(planned.code, Some(0), "{planned:?}");
+        assert_eq!((planned.code, &planned.out), (dry.code, &dry.out));
+        assert!(!std::path::Path::new(&disk).exists(), "a plan writes nothing");
+    }
+}
+
+#[test]
 fn a_command_for_volumes_has_our_stdin_and_speaks_on_stderr() {
     let ocm = Ocm::new();
     let command = "echo next disc; read answer; echo got $answer; echo trouble >&2";
