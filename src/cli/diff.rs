@@ -1,9 +1,10 @@
 //! `ocm diff`: what one place has and another has not.
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 use super::runner::Runner;
-use super::settings::{Means, State};
+use super::settings::{Means, Moving, State, Wire};
 use super::show;
 use crate::error::Result;
 use crate::image::place::Location;
@@ -11,25 +12,35 @@ use crate::transfer::Class;
 use crate::workflow::Settings;
 use crate::workflow::diff::diff;
 
-/// Show what one archive or OCI layout has and another has not
+/// Show what one place has and another has not
 ///
-/// It ends with 0 whether or not they differ.
+/// A registry cannot list what it holds: it is asked for the images of the other place. It ends with 0 whether or not the places
+/// differ.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  ocm diff /mnt/disk@1 /mnt/disk@2\n  ocm diff /mnt/disk oci:/srv/layout")]
+#[command(
+    after_long_help = "Examples:\n  ocm diff /mnt/disk@1 /mnt/disk@2\n  ocm diff /mnt/disk oci:/srv/layout\n  ocm diff docker://registry.lab:5000/mirror /mnt/disk"
+)]
 pub(super) struct Arguments {
-    /// The first place: an archive directory, @N for set N, default the newest set of each lineage; oci:PATH[:REF]
+    /// The first place: an archive directory, @N for set N; oci:PATH[:REF]; docker://HOST[/PREFIX]
     a: Location,
     /// The second place; what only it has is added
     b: Location,
+    /// Ask a registry for names that keep the source's host
+    #[arg(long, env = "OCM_KEEP_HOST", value_parser = FalseyValueParser::new())]
+    keep_host: bool,
+    #[command(flatten)]
+    wire: Wire,
     #[command(flatten)]
     state: State,
+    #[command(flatten)]
+    moving: Moving,
 }
 
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let (a, b) = (self.a, self.b);
-        let means = Means { workspace: self.state.workspace, ..Means::default() };
-        let work = async |settings: Settings| diff(&a, &b, &settings).await;
+        let means = Means { workspace: self.state.workspace, jobs: Some(self.moving.jobs), threads: None, wire: self.wire };
+        let work = async |settings: Settings| diff(&a, &b, self.keep_host, &settings).await;
         let compared = runner.carry_out(means, true, "run the same command again", work)?;
         runner.show("ocm.diff.v1", Class::Done, &compared, || show::diff::text(&compared))
     }

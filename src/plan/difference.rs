@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::parts::{blobs, is_child};
 use crate::error::{Error, Result};
-use crate::image::{Contents, Descriptor, Digest, Item, Reference, Role, Source, State};
+use crate::image::{Descriptor, Digest, Item, Reference, Role, Source, State};
 
 /// What the second of two places has and the first has not, and the other way round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,11 +89,11 @@ pub struct Held {
 }
 
 impl Held {
-    /// Reads the manifests of all images that `source` lists.
-    pub async fn of(source: &dyn Source, contents: &Contents) -> Self {
+    /// Reads the manifests of these items of `source`; each is compared by the name beside it.
+    pub async fn of(source: &dyn Source, items: &[(Reference, Item)]) -> Self {
         let mut held = Self { names: BTreeMap::new(), blobs: BTreeMap::new(), unknown: Vec::new() };
         let mut seen = BTreeSet::new();
-        for item in contents.items() {
+        for (called, item) in items {
             let mut why = match &item.state {
                 State::Missing(why) => Some(why.clone()),
                 State::Complete => None,
@@ -101,8 +101,8 @@ impl Held {
             if why.is_none() {
                 why = held.read(source, item, &mut seen).await.err().map(|error| error.to_string());
             }
-            held.names.insert((name(&item.origin), item.role), item.digest().filter(|_| item.is_complete()));
-            held.unknown.extend(why.map(|why| Unknown { place: source.place(), name: item.origin.clone(), why }));
+            held.names.insert((name(called), item.role), item.digest().filter(|_| item.is_complete()));
+            held.unknown.extend(why.map(|why| Unknown { place: source.place(), name: called.clone(), why }));
         }
         held
     }

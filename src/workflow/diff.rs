@@ -4,16 +4,19 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 
+use super::sync::registry_options;
 use super::{Settings, blocking, shelf};
 use crate::error::{Error, Result};
-use crate::image::Source;
-use crate::image::place::Location;
+use crate::image::place::{Location, Target};
+use crate::image::{Digest, Item, Reference, Source};
 use crate::plan::difference::Held;
 pub use crate::plan::difference::{Amount, Difference, Moved, Named, Unknown};
 use crate::store::archive::listing;
 use crate::store::layout::LayoutSource;
+use crate::store::registry::Registry;
 use crate::workspace::Workspace;
 
 /// How two places differ.
@@ -28,32 +31,78 @@ pub struct Compared {
     pub difference: Difference,
 }
 
-/// Compares two archives or layouts. Of an archive the images are those of the generation named, or of the newest usable set of
-/// each lineage.
-pub async fn diff(a: &Location, b: &Location, settings: &Settings) -> Result<Compared> {
-    let (first, second) = (open(a, settings).await?, open(b, settings).await?);
-    let difference = Difference::between(held(first.as_ref()).await?, held(second.as_ref()).await?);
-    Ok(Compared { a: a.to_string(), b: b.to_string(), difference })
+/// Compares two places. Of an archive the images are those of the generation named, or of the newest usable set of each lineage.
+/// A registry cannot list what it holds, so it is asked for what the other place has.
+pub async fn diff(a: &Location, b: &Location, keep_host: bool, settings: &Settings) -> Result<Compared> {
+    let (first, second) = match (a, b) {
+        (Location::Registry { .. }, Location::Registry { .. }) => return Err(cannot_list(a, b)),
+        (Location::Registry { host, name }, _) => {
+            let listed = Listed::open(b, settings).await?;
+            let target = Target::of(host, name.as_ref(), keep_host);
+            (asked(&listed, host, &target, settings.src_tls_verify, settings).await?, listed.held().await)
+        }
+        (_, Location::Registry { host, name }) => {
+            let listed = Listed::open(a, settings).await?;
+            let target = Target::of(host, name.as_ref(), keep_host);
+            (listed.held().await, asked(&listed, host, &target, settings.dest_tls_verify, settings).await?)
+        }
+        _ => (Listed::open(a, settings).await?.held().await, Listed::open(b, settings).await?.held().await),
+    };
+    Ok(Compared { a: a.to_string(), b: b.to_string(), difference: Difference::between(first, second) })
 }
 
-async fn open(place: &Location, settings: &Settings) -> Result<Arc<dyn Source>> {
-    match place {
-        Location::Archive { path, generation } => {
-            let (path, generation, workspace) = (path.clone(), *generation, Workspace::new(settings.workspace()));
-            let source = blocking(move || listing::source(&shelf(&path, &workspace)?, generation)).await?;
-            Ok(Arc::new(source))
-        }
-        Location::Layout { path, reference } => Ok(Arc::new(LayoutSource::open(path, reference.as_deref()).await?)),
-        Location::Registry { .. } => Err(cannot_list(&place.to_string())),
+/// A place that lists what it holds.
+struct Listed {
+    source: Arc<dyn Source>,
+    items: Vec<(Reference, Item)>,
+}
+
+impl Listed {
+    async fn open(place: &Location, settings: &Settings) -> Result<Self> {
+        let source: Arc<dyn Source> = match place {
+            Location::Archive { path, generation } => {
+                let (path, generation, workspace) = (path.clone(), *generation, Workspace::new(settings.workspace()));
+                Arc::new(blocking(move || listing::source(&shelf(&path, &workspace)?, generation)).await?)
+            }
+            Location::Layout { path, reference } => Arc::new(LayoutSource::open(path, reference.as_deref()).await?),
+            Location::Registry { .. } => return Err(cannot_list(place, place)),
+        };
+        let contents = source.contents().await?.unwrap_or_default();
+        let items = contents.items().iter().map(|item| (item.origin.clone(), item.clone())).collect();
+        Ok(Self { source, items })
+    }
+
+    async fn held(&self) -> Held {
+        Held::of(self.source.as_ref(), &self.items).await
     }
 }
 
-async fn held(source: &dyn Source) -> Result<Held> {
-    let contents = source.contents().await?.ok_or_else(|| cannot_list(&source.place()))?;
-    Ok(Held::of(source, &contents).await)
+/// What a registry holds of that which the other place lists, by the names that images get there.
+async fn asked(listed: &Listed, host: &str, target: &Target, tls_verify: Option<bool>, settings: &Settings) -> Result<Held> {
+    let registry = Registry::new(registry_options(settings, tls_verify)).called(host);
+    let complete: Vec<(&Reference, &Item, Digest)> =
+        listed.items.iter().filter_map(|(name, item)| Some((name, item, item.digest().filter(|_| item.is_complete())?))).collect();
+    if let Target::Exact(one) = target
+        && complete.len() > 1
+    {
+        return Err(Error::usage(format!("docker://{one} is one image, and {} has {}", listed.source.place(), complete.len()))
+            .hint("name the registry, or the prefix that images have there"));
+    }
+    let there = stream::iter(complete).map(|(name, item, root)| {
+        let registry = &registry;
+        async move {
+            let at = target.name(&item.origin, &root)?;
+            let Some(root) = registry.resolve(&at).await? else { return Ok(None) };
+            let attached = registry.referrers(at.repository(), &root.digest).await?;
+            Ok(Some((name.clone(), Item { role: item.role, root: Some(root), attached, ..Item::image(at) })))
+        }
+    });
+    let found: Vec<Result<Option<(Reference, Item)>>> = there.buffered(settings.jobs.max(1)).collect().await;
+    let items: Vec<(Reference, Item)> = found.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+    Ok(Held::of(&registry, &items).await)
 }
 
-fn cannot_list(place: &str) -> Error {
-    Error::usage(format!("{place}: a registry cannot list what it holds, so it cannot be compared"))
-        .hint("name archives or OCI layouts; `ocm plan ARCHIVE docker://…` tells what a registry lacks")
+fn cannot_list(a: &Location, b: &Location) -> Error {
+    Error::usage(format!("{a} and {b}: a registry cannot list what it holds"))
+        .hint("name an archive or an OCI layout beside the registry; `ocm plan` compares two registries image by image")
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use self::origins::Origins;
+pub(super) use self::origins::registry_options;
 use super::Settings;
 use crate::error::{Error, Result};
 use crate::image::place::Location;

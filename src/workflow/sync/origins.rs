@@ -32,7 +32,7 @@ struct Origin {
 }
 
 /// How registries are reached.
-pub(super) fn registry_options(settings: &Settings, tls_verify: Option<bool>) -> Options {
+pub(in crate::workflow) fn registry_options(settings: &Settings, tls_verify: Option<bool>) -> Options {
     Options {
         environment: settings.environment.clone(),
         authfile: settings.authfile.clone(),

@@ -8,6 +8,7 @@ use ocm::workflow::diff::{Amount, Compared, Difference, Moved, Named, diff};
 
 use crate::support::images::{Image, Layout};
 use crate::support::layers::Layer;
+use crate::support::registry::Registry;
 use crate::workflows::lab::Lab;
 
 /// A lab with two layouts, `old` and `new`, which share one image; one moves, one goes, one comes.
@@ -53,7 +54,7 @@ impl Pair {
     }
 
     async fn diff(&self, a: &str, b: &str) -> Compared {
-        diff(&a.parse().expect("a place"), &b.parse().expect("a place"), &self.lab.settings).await.expect("an answer")
+        diff(&a.parse().expect("a place"), &b.parse().expect("a place"), false, &self.lab.settings).await.expect("an answer")
     }
 }
 
@@ -109,10 +110,32 @@ async fn an_image_whose_manifest_is_gone_is_neither_the_same_nor_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_place_that_cannot_list_itself_is_refused_with_a_way_out() {
+async fn a_registry_is_asked_for_what_the_other_place_has() {
+    let Some(far) = Registry::start() else { return };
     let pair = Pair::new();
-    let (a, b) = (format!("oci:{}", pair.lab.path("old")), "docker://registry.example/team");
-    let error = diff(&a.parse().expect("a place"), &b.parse().expect("a place"), &pair.lab.settings).await.expect_err("a registry");
-    assert_eq!(error.kind(), Kind::Usage);
-    assert!(error.to_string().contains(b) && error.way_out().is_some(), "{error:?}");
+    let (old, new) = (format!("oci:{}", pair.lab.path("old")), format!("oci:{}", pair.lab.path("new")));
+    let mirror = format!("docker://{}/mirror", far.host());
+    pair.lab.sync(&[&old], &mirror).await.expect("pushed");
+    let same = pair.diff(&old, &mirror).await.difference;
+    assert_eq!((same.same, same.blobs_added, same.blobs_removed), (3, Amount::default(), Amount::default()));
+    let difference = pair.diff(&mirror, &new).await.difference;
+    assert_eq!(names(&difference.added), [format!("{NAME}/comes:1")]);
+    // What else the registry has nobody can tell.
+    assert_eq!((difference.removed.len(), difference.moved.len(), difference.same), (0, 1, 1));
+    assert_eq!(difference.blobs_added, pair.only.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn places_that_cannot_be_compared_are_refused_with_a_way_out() {
+    let pair = Pair::new();
+    let (layout, prefix) = (format!("oci:{}", pair.lab.path("old")), "docker://registry.example/team");
+    for (a, b, words) in [
+        (prefix, "docker://other.example/team", "a registry cannot list what it holds"),
+        (layout.as_str(), "docker://registry.example/team:1", "is one image, and oci:"),
+    ] {
+        let (a, b) = (a.parse().expect("a place"), b.parse().expect("a place"));
+        let error = diff(&a, &b, false, &pair.lab.settings).await.expect_err("refused");
+        assert_eq!(error.kind(), Kind::Usage);
+        assert!(error.to_string().contains(words) && error.way_out().is_some(), "{error:?}");
+    }
 }
