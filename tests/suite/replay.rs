@@ -87,7 +87,8 @@ async fn what_gzip_and_zlib_write_comes_back_bit_for_bit() {
         python("import gzip,sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read(), 9, mtime=0))"),
         python("import gzip,sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read(), 6, mtime=1700000000))"),
         // Two members, and a rest that is none.
-        [piped(Command::new(&gzip).arg("-n"), &plain[..300_000]), piped(Command::new(&gzip).arg("-n"), &plain[300_000..]), vec![0; 700]].concat(),
+        [piped(Command::new(&gzip).arg("-n"), &plain[..300_000]), piped(Command::new(&gzip).arg("-n"), &plain[300_000..]), vec![0; 700]]
+            .concat(),
     ];
     layout.tag("v1", &image(&layout, &layers));
     let set = there_and_back(&lab, layout.path()).await;
