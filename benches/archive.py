@@ -6,7 +6,7 @@ import subprocess
 
 import images
 import table
-from lab import MIB, Contestant, size_of
+from lab import KEEP, MIB, Contestant, size_of
 
 
 def measure(lab, layout, reader, goals):
@@ -22,14 +22,14 @@ def measure(lab, layout, reader, goals):
 def create(lab, layout, source, archive, goals):
     place = lab.fresh("made")
     ways = {
-        "ocm": lambda: [lab.tools["ocm"], "sync", "-q", f"oci:{layout.folder}", str(place)],
+        "ocm": lambda: [lab.tools["ocm"], "sync", "-q", *KEEP, f"oci:{layout.folder}", str(place)],
         "zstd": lambda: ["/bin/sh", "-ec", f"cat '{source}'/*/* | '{lab.tools['zstd']}' -q -3 -o '{place}'"],
         "cp": lambda: [lab.tools["cp"], "-r", str(source), str(place)],
     }
     figures = lab.compete([Contestant(name, way, lambda: lab.remove(place)) for name, way in ways.items() if lab.has(name)])
     blob_bytes = size_of(source)
     table.rate("create it from a layout", {name: (blob_bytes, taken) for name, taken in figures.items()})
-    lab.run([lab.tools["ocm"], "sync", "-q", f"oci:{layout.folder}", str(archive)])
+    lab.run([lab.tools["ocm"], "sync", "-q", *KEEP, f"oci:{layout.folder}", str(archive)])
     stored = size_of(archive)
     overhead = (stored - sum(layout.blobs().values())) / stored
     print(f"    {blob_bytes / MIB:.1f} MiB of blobs became {stored / MIB:.1f} MiB; {overhead:.3%} of it is no layer and no configuration")

@@ -18,6 +18,8 @@ import threading
 import time
 
 MIB = 1 << 20
+# Layers as they come, as those who are beside it have them.
+KEEP = ["--gzip", "keep"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,13 @@ import tempfile
 import archive
 import between_registries
 import images
+import replay
 import table
 import to_archive
 import to_registry
 from lab import MIB, Lab
 
-AREAS = ("to_archive", "to_registry", "between_registries", "archive")
+AREAS = ("to_archive", "to_registry", "between_registries", "archive", "replay")
 
 
 def arguments():
@@ -40,6 +41,7 @@ def main():
             "to_registry": lambda: to_registry.measure(lab, layout, goals),
             "between_registries": lambda: between_registries.measure(lab, layout, goals),
             "archive": lambda: archive.measure(lab, layout, asked.reader, goals),
+            "replay": lambda: replay.measure(lab, layout, goals),
         }
         for area in asked.areas or AREAS:
             measures[area]()

@@ -2,7 +2,7 @@
 
 import images
 import table
-from lab import MIB, Contestant, Disk, in_turn, size_of
+from lab import KEEP, MIB, Contestant, Disk, in_turn, size_of
 
 # How many blobs ocm moves at once.
 JOBS = 6
@@ -31,7 +31,7 @@ def contestants(lab, host, names):
     tag = lambda name: name.rsplit("/", 1)[1].split(":")[0]
     tls = f"reg={host},tls=disabled"
     ways = {
-        "ocm": lambda: [lab.tools["ocm"], "sync", "-q", *sources(host, names), str(place)],
+        "ocm": lambda: [lab.tools["ocm"], "sync", "-q", *KEEP, *sources(host, names), str(place)],
         "regctl": lambda: in_turn(
             [lab.tools["regctl"], "--host", tls, "image", "copy", f"{host}/{name}", f"ocidir://{place}:{tag(name)}"] for name in names
         ),
@@ -47,7 +47,7 @@ def contestants(lab, host, names):
 def again(lab, host, names, goals):
     """The same run once more, and nothing is new."""
     place = lab.fresh("disk")
-    command = [lab.tools["ocm"], "sync", "-q", *sources(host, names), str(place)]
+    command = [lab.tools["ocm"], "sync", "-q", *KEEP, *sources(host, names), str(place)]
     lab.run(command)
     figures = lab.compete([Contestant("ocm", lambda: command)])
     table.contest("nothing new", figures)
@@ -60,7 +60,7 @@ def disk(lab, layout, host, names, goals):
     place = lab.fresh("disk")
     place.mkdir()
     with Disk(place) as disk:
-        lab.run([lab.tools["ocm"], "sync", "-q", *sources(host, names), str(place)])
+        lab.run([lab.tools["ocm"], "sync", "-q", *KEEP, *sources(host, names), str(place)])
     final = size_of(place)
     in_flight = sum(sorted(layout.blobs().values())[-JOBS:])
     print(f"  the archive has {final / MIB:.0f} MiB; while it was made, {disk.peak / MIB:.0f} MiB were taken at most")

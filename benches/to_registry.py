@@ -2,13 +2,13 @@
 
 import images
 import table
-from lab import Contestant, in_turn
+from lab import KEEP, Contestant, in_turn
 
 
 def measure(lab, layout, goals):
     table.title("Archive -> registry")
     archive = lab.fresh("archive")
-    lab.run([lab.tools["ocm"], "sync", "-q", f"oci:{layout.folder}", str(archive)])
+    lab.run([lab.tools["ocm"], "sync", "-q", *KEEP, f"oci:{layout.folder}", str(archive)])
     figures = Rivals(lab, layout, archive).compete()
     table.contest("to an empty registry", figures)
     for rival in ("regctl", "skopeo"):
