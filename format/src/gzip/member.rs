@@ -7,7 +7,7 @@
 
 use super::encoder::Encoder;
 use super::header::Header;
-use super::klauspost::{self, HISTORY_BYTES};
+use super::klauspost::{self, Generation, HISTORY_BYTES};
 use super::{Bits, Deflate};
 use crate::codec::{Cursor, length, put_bytes};
 use crate::error::Result;
@@ -77,18 +77,38 @@ impl Member {
         HISTORY_BYTES
     }
 
-    /// The output of one stretch between restarts.
+    /// The output of one stretch between restarts; nothing for an encoder that has none.
     #[must_use]
-    pub fn stretch(&self, stretch: &Stretch<'_>) -> Vec<u8> {
-        let header = if stretch.is_first { self.header.bytes() } else { &[] };
-        let mut maker = Maker::after(self.encoder, header, stretch.history);
-        maker.write(stretch.plain);
-        if stretch.is_last {
-            maker.finish(self.trailer);
-        } else {
-            maker.end_piece();
+    pub fn stretch(&self, stretch: &Stretch<'_>, scratch: &mut Scratch) -> Vec<u8> {
+        let Encoder::Pgzip { generation, block_bytes } = self.encoder else { return Vec::new() };
+        let encoder = scratch.encoder(generation);
+        let mut bits = Bits::default();
+        if stretch.is_first {
+            bits.append(self.header.bytes());
         }
-        maker.take()
+        encoder.piece(stretch.history, stretch.plain, &mut bits);
+        if stretch.is_last {
+            // A piece that is full is not the last one: after it comes one without bytes.
+            if length(stretch.plain) == block_bytes {
+                encoder.piece(&last_of(stretch.plain), &[], &mut bits);
+            }
+            encoder.last_block(&mut bits);
+            bits.append(&self.trailer);
+        }
+        bits.take()
+    }
+}
+
+/// Tables of an encoder, to be used again: making them anew costs more than a stretch is worth.
+#[derive(Default)]
+pub struct Scratch(Option<klauspost::Encoder>);
+
+impl Scratch {
+    fn encoder(&mut self, generation: Generation) -> &mut klauspost::Encoder {
+        if self.0.as_ref().is_some_and(|encoder| encoder.generation() != generation) {
+            self.0 = None;
+        }
+        self.0.get_or_insert_with(|| klauspost::Encoder::new(generation))
     }
 }
 
@@ -120,12 +140,8 @@ impl Maker {
     /// Begins with the header.
     #[must_use]
     pub fn new(encoder: Encoder, header: &Header) -> Self {
-        Self::after(encoder, header.bytes(), &[])
-    }
-
-    fn after(encoder: Encoder, header: &[u8], history: &[u8]) -> Self {
         let mut maker = Self {
-            work: Work::of(encoder, history),
+            work: Work::of(encoder),
             bits: Bits::default(),
             made: Vec::new(),
             made_bytes: 0,
@@ -133,7 +149,7 @@ impl Maker {
             check: 0,
             restarts: vec![Restart { plain_offset: 0, output_bit: 0, check: 0 }],
         };
-        maker.emit(header);
+        maker.emit(header.bytes());
         maker
     }
 
@@ -218,12 +234,12 @@ impl Maker {
 }
 
 impl Work {
-    fn of(encoder: Encoder, history: &[u8]) -> Self {
+    fn of(encoder: Encoder) -> Self {
         match encoder {
             Encoder::Pgzip { generation, block_bytes } => Self::Pieces(Pieces {
                 encoder: klauspost::Encoder::new(generation),
                 block_bytes: usize::try_from(block_bytes).unwrap_or(usize::MAX),
-                history: last_of(history),
+                history: Vec::new(),
                 plain: Vec::new(),
             }),
             other => Self::Stream(other.stream()),

@@ -27,7 +27,7 @@ pub use content::{At, Content};
 pub use encoder::Encoder;
 pub use find::{Made, Plan, Reason, Verdict, find};
 pub use inflate::Inflate;
-pub use member::{Maker, Member, Stretch, TRAILER_BYTES};
+pub use member::{Maker, Member, Scratch, Stretch, TRAILER_BYTES};
 pub use plain::Inflated;
 
 /// An encoder that runs over one deflate stream from its beginning to its end, in bounded memory.

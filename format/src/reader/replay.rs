@@ -7,15 +7,15 @@
 //! *Not here:* the encoders (`gzip`); where plain bytes lie (`form`).
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::Inner;
 use super::form::{Form, Steps};
 use super::frames::{Chunk, Content};
-use crate::cache::Cache;
+use crate::cache::{Cache, lock};
 use crate::codec::length;
 use crate::error::{Error, Kind, Result};
-use crate::gzip::{Maker, Member, Stretch};
+use crate::gzip::{Maker, Member, Scratch, Stretch};
 use crate::index::{PieceKind, PieceRow, Segment};
 
 /// Encoders without restarts that wait to be asked for more.
@@ -29,6 +29,8 @@ const FEED_BYTES: u64 = 128 << 10;
 pub(super) struct Replays {
     made: Cache<(u64, u64), Content>,
     open: Mutex<VecDeque<Open>>,
+    /// As many as there were threads at it at once.
+    scratch: Mutex<Vec<Scratch>>,
     members: Mutex<VecDeque<Known>>,
 }
 
@@ -52,19 +54,19 @@ struct Open {
 
 impl Replays {
     pub(super) fn new(budget_bytes: u64) -> Self {
-        Self { made: Cache::new(budget_bytes), open: Mutex::default(), members: Mutex::default() }
+        Self { made: Cache::new(budget_bytes), open: Mutex::default(), members: Mutex::default(), scratch: Mutex::default() }
     }
 
     /// The encoder at work on `key` that has come closest to `at` and not beyond.
     fn take(&self, key: (u64, u64), at: u64) -> Option<Open> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.open);
         let fits = |one: &(usize, &Open)| one.1.key == key && one.1.made_at <= at;
         let (best, _) = open.iter().enumerate().filter(fits).max_by_key(|(_, one)| one.made_at)?;
         open.remove(best)
     }
 
     fn put(&self, one: Open) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.open);
         if open.len() >= MAX_OPEN {
             open.pop_front();
         }
@@ -139,7 +141,9 @@ impl Inner {
         let content = self.gather(plain, segment.plain_offset.saturating_sub(before), before.saturating_add(segment.plain_bytes), steps)?;
         let before = usize::try_from(before).unwrap_or(usize::MAX);
         let (history, plain) = content.split_at_checked(before).unwrap_or((&[], &content));
-        let made = member.stretch(&Stretch { history, plain, is_first, is_last: !goes_on });
+        let mut scratch = lock(&self.replays.scratch).pop().unwrap_or_default();
+        let made = member.stretch(&Stretch { history, plain, is_first, is_last: !goes_on }, &mut scratch);
+        lock(&self.replays.scratch).push(scratch);
         if length(&made) != row.bytes || crc32c::crc32c(&made) != segment.check {
             return Err(damaged(form, "what its encoder made is not what the index says"));
         }
@@ -148,7 +152,8 @@ impl Inner {
 
     /// Bytes of a form, together.
     fn gather(&self, form: &Form, from: u64, count: u64, steps: &mut Steps) -> Result<Vec<u8>> {
-        let mut content = Vec::new();
+        // At most a stretch and its history: what a hostile index says of them was refused before.
+        let mut content = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
         while length(&content) < count {
             let at = from.saturating_add(length(&content));
             content.extend_from_slice(&self.chunk(form, at, count.saturating_sub(length(&content)), steps)?);
@@ -200,7 +205,7 @@ impl Inner {
 impl Replays {
     /// The member whose rows reach to `from`; they then reach to `to` as well.
     fn known(&self, volume: u64, from: u64, to: u64) -> Option<Arc<Member>> {
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = lock(&self.members);
         let known = members.iter_mut().find(|known| known.volume == volume && known.rows.contains(&from))?;
         if to > *known.rows.end() {
             known.rows = *known.rows.start()..=to;
@@ -209,7 +214,7 @@ impl Replays {
     }
 
     fn learn(&self, known: Known) {
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = lock(&self.members);
         if members.len() >= MAX_MEMBERS {
             members.pop_front();
         }
