@@ -21,7 +21,8 @@ use crate::workflow::diff::diff;
     after_long_help = "Examples:\n  ocm diff /mnt/disk@1 /mnt/disk@2\n  ocm diff /mnt/disk oci:/srv/layout\n  ocm diff docker://registry.lab:5000/mirror /mnt/disk"
 )]
 pub(super) struct Arguments {
-    /// The first place: an archive directory, @N for set N; oci:PATH[:REF]; docker://HOST[/PREFIX]
+    /// The first place.
+    #[arg(help = "The first place: an archive directory, @N for set N; oci:PATH[:REF]; docker://HOST[/PREFIX]")]
     a: Location,
     /// The second place; what only it has is added
     b: Location,

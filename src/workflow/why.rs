@@ -1,4 +1,4 @@
-//! [`why`]: which images need a piece of an archive.
+//! [`why()`]: which images need a piece of an archive.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! [`parts`]: what an item consists of, and what each piece is there for.
+//! `parts`: what an item consists of, and what each piece is there for.
 //!
 //! **Invariants.** A piece is listed once for each image that it belongs to. What an index lists and the set lacks was left out
 //! on purpose and is no part; nor are foreign layers, which are not carried.
