@@ -68,19 +68,6 @@ impl Encoder {
         }
     }
 
-    /// What a person calls it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pgzip { .. } => "pgzip",
-            Self::Klauspost { .. } => "klauspost",
-            Self::Go { .. } => "Go",
-            Self::Zlib { .. } => "zlib",
-            Self::Gnu { .. } => "GNU gzip",
-            Self::Pigz { .. } => "pigz",
-        }
-    }
-
     /// The encoder as a stream, and for how many plain bytes it makes what a member begins with.
     pub(super) fn probing(self) -> (Box<dyn Deflate>, usize) {
         match self {

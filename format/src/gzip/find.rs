@@ -93,12 +93,6 @@ impl Reason {
 }
 
 impl Plan {
-    /// How many plain bytes there are.
-    #[must_use]
-    pub fn plain_bytes(&self) -> u64 {
-        self.members.iter().fold(0, |sum, made| sum.saturating_add(made.plain_bytes))
-    }
-
     /// The members as pieces of a recipe.
     #[must_use]
     pub fn pieces(&self) -> Vec<Piece> {
@@ -122,7 +116,7 @@ impl Plan {
 /// Finds out how a blob can be made again. An error is one of reading it.
 pub fn find(content: &dyn Content) -> io::Result<Verdict> {
     let mut plan = Plan { members: Vec::new(), rest_bytes: 0 };
-    let (mut offset, mut last) = (0u64, None);
+    let (mut offset, mut inflated, mut last) = (0u64, 0u64, None);
     while offset < content.bytes() {
         let begin = header::read(&mut At::new(content, offset))?;
         let Begin::Member(header) = begin else {
@@ -132,12 +126,13 @@ pub fn find(content: &dyn Content) -> io::Result<Verdict> {
             plan.rest_bytes = content.bytes().saturating_sub(offset);
             break;
         };
-        let search = Search { content, offset, header, inflated: plan.plain_bytes() };
+        let search = Search { content, offset, header, inflated };
         let made = match search.run(last)? {
             Ok(made) => made,
             Err(reason) => return Ok(Verdict::Keep(reason)),
         };
         offset = offset.saturating_add(made.bytes);
+        inflated = inflated.saturating_add(made.plain_bytes);
         last = Some(made.member.encoder);
         plan.members.push(made);
         if length_of(&plan.members) > MAX_PARTS {

@@ -32,7 +32,6 @@ impl GzipShare {
     pub(super) fn count(&mut self, bytes: u64, verdict: &Verdict) {
         let count = match verdict {
             Verdict::Replay(_) => &mut self.replayed,
-            // It is gzip by its first bytes alone, so its header is a strange one.
             Verdict::Keep(reason) => self.kept.entry(reason.text()).or_default(),
         };
         count.blobs += 1;

@@ -282,10 +282,7 @@ impl Shared {
         let note = self.notes.get(&manifest.digest()).cloned().unwrap_or_default();
         let blob = NewBlob { digest: manifest.digest(), bytes: manifest.descriptor().size, form: Form::Document, note };
         let mut state = self.state();
-        let writer = state.writer.open()?;
-        if !writer.has(&blob.digest) {
-            writer.add(blob, &mut &manifest.bytes()[..]).map_err(|error| self.cause(told(&error)))?;
-        }
+        state.writer.open()?.add(blob, &mut &manifest.bytes()[..]).map_err(|error| self.cause(told(&error)))?;
         state.manifests.insert(manifest.digest(), manifest);
         Ok(())
     }
