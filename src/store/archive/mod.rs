@@ -15,6 +15,7 @@ pub mod listing;
 mod lock;
 mod needs;
 mod packing;
+mod parent;
 pub mod parts;
 mod room;
 mod shelf;

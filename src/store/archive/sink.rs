@@ -5,19 +5,20 @@
 //!
 //! *Not here:* which parent, which items stay (`workflow`); volumes and frames (`ocm_format`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use ocm_format::gzip::{Verdict, find};
 use ocm_format::layout::Id;
-use ocm_format::set::{Ancestor, Lineage, MAX_ANCESTORS, Needs as FormatNeeds, ParentSet};
+use ocm_format::set::{Lineage, Needs as FormatNeeds, ParentSet};
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume, Options, SetWriter};
 
 use super::gzip::GzipShare;
 use super::needs::Needs;
 use super::packing::{GZIP, Packing, form_of};
+use super::parent::Parent;
 use super::source::{ArchiveSource, SetFacts};
 use super::stage::{Behind, Stage, Staged, Trouble};
 use super::{Lock, SCRATCH, document, told};
@@ -160,34 +161,6 @@ impl Writer {
 
 fn finished_already() -> Error {
     Error::failed("the set is finished already, or could not be begun")
-}
-
-/// The set that the new one builds on.
-struct Parent {
-    source: ArchiveSource,
-    holds: BTreeSet<Digest>,
-    ancestors: Vec<Ancestor>,
-    chain: u64,
-}
-
-impl Parent {
-    fn new(source: ArchiveSource) -> Result<Self> {
-        let facts = facts(&source)?;
-        let own = Ancestor { id: facts.manifest.set, root: facts.root, generation: facts.manifest.generation };
-        let ancestors: Vec<Ancestor> = std::iter::once(own).chain(facts.manifest.ancestors.iter().cloned()).collect();
-        if ancestors.len() > MAX_ANCESTORS {
-            return Err(Error::usage(format!("a chain of {} sets is the longest that there can be", MAX_ANCESTORS))
-                .hint("write a base with --full"));
-        }
-        let needs = Needs::of(&facts.contents, |manifest| source.manifest_now(manifest))?;
-        let holds = needs.blobs.into_keys().chain(needs.manifests.iter().map(Manifest::digest)).collect();
-        let chain = facts.manifest.needs.chain;
-        Ok(Self { source, holds, ancestors, chain })
-    }
-}
-
-fn facts(source: &ArchiveSource) -> Result<&SetFacts> {
-    source.sets().first().ok_or_else(|| Error::usage("the parent has no set"))
 }
 
 impl ArchiveSink {
