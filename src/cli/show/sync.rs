@@ -193,7 +193,7 @@ pub(in crate::cli) mod tests {
         Outcome {
             plan: Summary { images: 12, blobs: 41, bytes_to_fetch: 1_975_684_956, blobs_there: 3, bytes_there: 7, ..Summary::default() },
             dry_run: false,
-            space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, volumes: 1, cap_bytes: 4 << 30 }),
+            space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, about_bytes: 1 << 30, volumes: 1, cap_bytes: 4 << 30 }),
             depth: None,
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
@@ -279,7 +279,7 @@ pub(in crate::cli) mod tests {
     #[test]
     fn a_dry_run_shows_the_plan() {
         let outcome = Outcome { dry_run: true, ..outcome(vec![]) };
-        let expected = "plan: 12 images, 41 blobs, 1.84 GiB to fetch (3 blobs, 7 B, there already), into 1 volume below 4 GiB\n      \
+        let expected = "plan: 12 images, 41 blobs, 1.84 GiB to fetch (3 blobs, 7 B, there already); about 1 GiB to write, 1 volume below 4 GiB\n      \
                         space: at most 1 GiB here and 310 MiB while it runs\n      dry run: nothing was written to d\n";
         assert_eq!(shown(&outcome, "d"), expected);
     }

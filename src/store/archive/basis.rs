@@ -31,6 +31,18 @@ pub enum Depth {
     Patch,
 }
 
+impl Depth {
+    /// What it goes by.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Blob => "blobs",
+            Self::Chunk => "chunks",
+            Self::Patch => "patches",
+        }
+    }
+}
+
 /// What a delta may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delta {

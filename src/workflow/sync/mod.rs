@@ -111,7 +111,9 @@ pub struct Space {
     pub set_bytes: u64,
     /// What is needed besides while it runs.
     pub running_bytes: u64,
-    /// How many volumes the set has, about: of content that shrinks there may be fewer.
+    /// What it takes, about: by what real images took.
+    pub about_bytes: u64,
+    /// How many volumes it has, about.
     pub volumes: u64,
     /// The size that each of them stays below.
     pub cap_bytes: u64,
@@ -205,7 +207,12 @@ impl Outcome {
             blobs_there: self.plan.blobs_there,
             bytes_there: self.plan.bytes_there,
             mounts: self.plan.mounts,
-            set: self.space.map(|space| OutlinedSet { volumes: space.volumes, cap_bytes: space.cap_bytes }),
+            set: self.space.map(|space| OutlinedSet {
+                bytes: space.about_bytes,
+                depth: self.depth.map(Depth::word),
+                volumes: space.volumes,
+                cap_bytes: space.cap_bytes,
+            }),
         }
     }
 

@@ -187,7 +187,7 @@ impl Draft {
         let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
         origins.check_presence(&plan, &folder.display().to_string()).await?;
         let mut outcome = Outcome::new(&plan, request, workspace);
-        let space = space::needed(&outcome.plan, settings.jobs, request.archive.volume_bytes);
+        let space = space::needed(&outcome.plan, settings.jobs, &request.archive, self.depth);
         outcome.space = Some(space);
         outcome.depth = self.depth;
         let after = sink.merge(&plan.contents());
