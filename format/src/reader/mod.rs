@@ -5,19 +5,24 @@
 //!
 //! *Not here:* finding sets (`set`), checking everything (`check`), what blobs mean.
 
+mod base;
 pub(crate) mod form;
 mod frames;
+mod reach;
 mod replay;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+pub use base::Base;
 pub use frames::Chunk;
+pub use reach::Reach;
 pub use stream::Stream;
 
 use self::form::{Form, Steps};
 use self::frames::Frames;
+use self::reach::Walk;
 use self::replay::Replays;
 use crate::cache::{Cache, Weight};
 use crate::digest::Digest;
@@ -72,6 +77,7 @@ pub(crate) struct Inner {
     frames: Frames,
     found: Cache<(usize, Digest), Located>,
     replays: Replays,
+    base: OnceLock<Arc<dyn Base>>,
 }
 
 struct OpenSet {
@@ -115,7 +121,7 @@ impl Reader {
         let sets = sets.into_iter().map(|set| OpenSet::open(set, &index)).collect();
         let (frames, found) = (Frames::new(options.cache_bytes), Cache::new(FOUND_BLOBS));
         let replays = Replays::new(options.cache_bytes / 4);
-        Self { inner: Arc::new(Inner { sets, frames, found, replays }) }
+        Self { inner: Arc::new(Inner { sets, frames, found, replays, base: OnceLock::new() }) }
     }
 
     /// What is known of a blob; `None` if it is certainly in none of these sets.
@@ -164,6 +170,31 @@ impl Reader {
         let mut volumes = BTreeSet::new();
         self.inner.collect_volumes(located, &mut volumes)?;
         Ok(volumes)
+    }
+
+    /// Where the bytes of a blob come from. A [`Kind::Missing`] error means that the blob itself, not what it refers to, is
+    /// in none of these sets.
+    pub fn reach(&self, digest: &Digest) -> Result<Reach> {
+        Walk::new(&self.inner).blob(digest)
+    }
+
+    /// Whether these sets are whole and everything that they build on is among them, so that nothing can be elsewhere.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let here = |id: Id| self.inner.sets.iter().any(|set| set.id == id);
+        self.inner.sets.iter().all(|set| {
+            let parent = match set.parent {
+                Parent::None => true,
+                Parent::Set { id, .. } => here(id),
+                Parent::Receipt { .. } => false,
+            };
+            parent && set.unusable.is_empty() && set.lacking.numbers.is_empty() && !set.lacking.more
+        })
+    }
+
+    /// From now on looks there too for what runs refer to. The first one that is told stays.
+    pub fn look_in(&self, base: Arc<dyn Base>) {
+        let _ = self.inner.base.set(base);
     }
 
     /// The open volumes of a set, by number.
