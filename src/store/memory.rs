@@ -115,6 +115,10 @@ impl Source for Memory {
         Ok(self.kept().manifests.get(&wanted.digest).cloned())
     }
 
+    async fn blob_size(&self, _: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        Ok(self.kept().blobs.get(blob).map(|bytes| bytes.len() as u64))
+    }
+
     async fn read(&self, _: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
         let Some(bytes) = self.kept().blobs.get(&blob.digest).cloned() else { return Ok(None) };
         if range.start > range.end || range.end > bytes.len() as u64 {

@@ -225,6 +225,12 @@ impl Source for ArchiveSource {
         blocking(move || inner.manifest(&wanted)).await
     }
 
+    async fn blob_size(&self, _: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        let (inner, digest) = (Arc::clone(&self.inner), *blob);
+        let found = blocking(move || inner.reader.blob(&digest).map_err(|error| told(&error))).await?;
+        Ok(found.map(|info| info.bytes))
+    }
+
     async fn read(&self, _: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
         let (inner, digest) = (Arc::clone(&self.inner), blob.digest);
         let found = blocking(move || inner.reader.blob(&digest).map_err(|error| told(&error))).await?;
