@@ -6,6 +6,7 @@
 //! *Not here:* which set a run builds on, receipts and the ledger (`workflow`).
 
 pub mod asked;
+mod base;
 pub mod check;
 mod copy;
 mod document;
@@ -27,6 +28,7 @@ mod unfinished;
 pub mod view;
 pub mod why;
 
+pub use base::{Base, Lack, Old};
 pub use gzip::{Count, GzipShare};
 pub use lock::Lock;
 pub use packing::Packing;

@@ -4,7 +4,9 @@
 //!
 //! *Not here:* how a plan is made (`plan`) and carried out (`transfer`).
 
+mod base;
 mod command;
+mod lacking;
 mod leftover;
 mod lineage;
 mod origins;
@@ -45,6 +47,8 @@ pub struct Request {
     pub allow_older: bool,
     /// More places that hold content which a delta builds on.
     pub base: Vec<PathBuf>,
+    /// Read everything that a delta builds on before anything is written.
+    pub check_base: bool,
     /// How an archive is written, where the destination is one.
     pub archive: ArchiveOptions,
     /// Only plan; nothing is written.
@@ -83,6 +87,9 @@ pub struct Outcome {
     /// The space that the run needs at the destination, in bytes, where it is an archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub space: Option<Space>,
+    /// What is read back from the destination because sets build on it, where that is anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<ReadBack>,
     /// What became of each item.
     pub report: Report,
     /// The set that was written; absent where there was nothing new, or the destination is no archive.
@@ -110,6 +117,18 @@ pub struct Space {
     pub volumes: u64,
     /// The size that each of them stays below.
     pub cap_bytes: u64,
+}
+
+/// What is read back from a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadBack {
+    /// How many old blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is kept of them in the workspace while the run goes on, in bytes.
+    pub spool_bytes: u64,
 }
 
 /// A set that was written.
@@ -213,6 +232,7 @@ impl Outcome {
             plan: plan.summary(),
             dry_run: request.dry_run,
             space: None,
+            read_back: None,
             report: unmoved(plan),
             set: None,
             receipt: None,
