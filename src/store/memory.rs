@@ -49,6 +49,12 @@ impl Memory {
         descriptor
     }
 
+    /// Keeps a blob by a digest that need not be its own: a place that lies.
+    #[cfg(test)]
+    pub(crate) fn insert_blob_as(&self, digest: Digest, bytes: impl Into<Bytes>) {
+        self.kept().blobs.insert(digest, bytes.into());
+    }
+
     /// Keeps a manifest.
     pub fn insert_manifest(&self, manifest: &Manifest) {
         let mut kept = self.kept();

@@ -6,6 +6,8 @@
 //! *Not here:* where old blobs are looked for (`workflow`), how they are read back (`spool`).
 
 mod spool;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;

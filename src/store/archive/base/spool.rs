@@ -35,7 +35,7 @@ const PARTS_AHEAD: usize = 4;
 /// What is needed of old blobs.
 pub(in crate::store::archive) struct Spool {
     folder: PathBuf,
-    file: OnceLock<Arc<File>>,
+    pub(super) file: OnceLock<Arc<File>>,
     olds: BTreeMap<Digest, OldBlob>,
     bytes: u64,
 }
