@@ -68,7 +68,19 @@ impl Default for Steps {
 }
 
 impl Steps {
-    fn take(&mut self) -> Result<()> {
+    /// Follows a run; gives what [`Steps::leave`] takes.
+    pub(super) fn enter(&mut self, run: &Run) -> Result<u32> {
+        let runs = self.runs;
+        self.runs = runs.checked_sub(1).ok_or_else(|| Error::damaged(format!("runs of blob {} refer to each other", run.digest)))?;
+        Ok(runs)
+    }
+
+    /// Comes back from a run.
+    pub(super) fn leave(&mut self, runs: u32) {
+        self.runs = runs;
+    }
+
+    pub(super) fn take(&mut self) -> Result<()> {
         self.left = self.left.checked_sub(1).ok_or_else(|| Error::limit("it refers to more content than one read may follow"))?;
         Ok(())
     }
@@ -121,6 +133,14 @@ impl Form {
     /// Whether it is a member of its own.
     pub(super) fn is_verbatim(&self) -> bool {
         matches!(self.way, Way::Verbatim { .. })
+    }
+
+    /// The part that byte `at` lies in, and where in that; `None` where bytes are not made of parts.
+    pub(super) fn part_at(&self, at: u64) -> Result<Option<(Part, u64)>> {
+        let Way::Parts { position } = self.way else { return Ok(None) };
+        let position = position.saturating_add(at);
+        let row = self.volume.part_at(position)?;
+        Ok(Some((row.part, position.saturating_sub(row.position))))
     }
 
     /// Calls `visit` with each part that these bytes lie in, in order; says whether an encoder makes some of them
@@ -216,14 +236,14 @@ impl Inner {
     }
 
     fn in_run(&self, set: usize, run: &Run, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
-        let before = (steps.runs, steps.prefixes);
-        let circle = || Error::damaged(format!("runs of blob {} refer to each other", run.digest));
-        steps.runs = steps.runs.checked_sub(1).ok_or_else(circle)?;
+        let prefixes = steps.prefixes;
+        let runs = steps.enter(run)?;
         let found = match self.at_hand(set, run, into, most, steps) {
             Err(absent) if absent.kind() == Kind::Missing => self.in_base(run, into, most, absent),
             found => found,
         };
-        (steps.runs, steps.prefixes) = before;
+        steps.prefixes = prefixes;
+        steps.leave(runs);
         found
     }
 
@@ -254,20 +274,20 @@ impl Inner {
             1 => self.frames.frame(volume, row, None),
             // The prefix comes first, outside of the cache's turn: two frames that need each other must not wait.
             2 => {
-                let prefix = self.prefix(set, volume, row, steps)?;
-                self.frames.frame(volume, row, Some(&prefix))
+                let (codec, prefix) = self.prefix(set, volume, row, steps)?;
+                self.frames.frame(volume, row, Some((&codec, &prefix)))
             }
             other => Err(volume.placed(Error::new(Kind::Unsupported, format!("frame: codec {other} is unknown")).at(row.file_offset))),
         }
     }
 
-    /// The bytes that a frame with a prefix was compressed after.
-    fn prefix(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Vec<u8>> {
+    /// What a frame with a prefix says of it, and the bytes that it was compressed after.
+    fn prefix(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<(Codec, Vec<u8>)> {
         let prefixes = steps.prefixes;
         let too_deep = || volume.placed(Error::damaged("frame: its prefixes are too deep").at(row.file_offset));
         steps.prefixes = prefixes.checked_sub(1).ok_or_else(too_deep)?;
         let header = frame_header(volume, row)?;
-        let Codec::Prefix { runs, .. } = header.codec else {
+        let Codec::Prefix { runs, .. } = &header.codec else {
             return Err(volume.placed(Error::damaged("frame: its header has no prefix").at(row.file_offset)));
         };
         let mut prefix = Vec::new();
@@ -277,13 +297,13 @@ impl Inner {
             let mut into = 0;
             while into < run.bytes {
                 steps.take()?;
-                let chunk = self.in_run(set, &run, into, run.bytes.saturating_sub(into), steps)?;
+                let chunk = self.in_run(set, run, into, run.bytes.saturating_sub(into), steps)?;
                 into = into.saturating_add(length(&chunk));
                 prefix.extend_from_slice(&chunk);
             }
         }
         steps.prefixes = prefixes;
-        Ok(prefix)
+        Ok((header.codec, prefix))
     }
 }
 

@@ -8,6 +8,7 @@
 mod base;
 pub(crate) mod form;
 mod frames;
+mod older;
 mod reach;
 mod replay;
 mod stream;

@@ -7,6 +7,7 @@
 
 pub mod asked;
 mod base;
+mod basis;
 pub mod check;
 mod copy;
 mod document;
@@ -29,6 +30,7 @@ pub mod view;
 pub mod why;
 
 pub use base::{Base, Lack, Old};
+pub use basis::{Basis, Delta, Depth};
 pub use gzip::{Count, GzipShare};
 pub use lock::Lock;
 pub use packing::Packing;
