@@ -12,6 +12,7 @@ mod support;
 // One line for each area, in alphabetic order.
 mod cli;
 mod conformance;
+mod deltas;
 mod explain;
 mod faults;
 mod layouts;
