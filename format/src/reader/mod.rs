@@ -31,7 +31,6 @@ use crate::error::{Error, Kind, Result};
 use crate::index::read::{DEFAULT_CACHE_BYTES, IndexCache};
 use crate::index::{BlobRow, PlainRow, Stored};
 use crate::layout::{Id, Parent};
-use crate::recipe::Part;
 use crate::set::{Lacking, SetFiles};
 use crate::volume::Volume;
 
@@ -164,19 +163,20 @@ impl Reader {
         Ok(Stream::new(Arc::clone(&self.inner), Form::plain(&located)?, Some(check)))
     }
 
-    /// The data volumes, by set and number, that the bytes of a blob lie in; where it refers to another blob, all
-    /// volumes of that one's plain form. Volumes that are not here are named too, as far as records lead to them.
+    /// The data volumes, by set and number, that the bytes of a blob lie in, and those of what it refers to. Volumes that are
+    /// not here are named too, as far as records lead to them; an error where they do not.
     pub fn volumes_of(&self, digest: &Digest) -> Result<BTreeSet<(Id, u32)>> {
-        let located = self.inner.must_locate(digest)?;
-        let mut volumes = BTreeSet::new();
-        self.inner.collect_volumes(located, &mut volumes)?;
-        Ok(volumes)
+        let reach = Walk::new(&self.inner, false).blob(digest)?;
+        match reach.elsewhere.keys().next() {
+            Some(absent) => Err(self.inner.nowhere(0, absent)),
+            None => Ok(reach.volumes),
+        }
     }
 
     /// Where the bytes of a blob come from. A [`Kind::Missing`] error means that the blob itself, not what it refers to, is
     /// in none of these sets.
     pub fn reach(&self, digest: &Digest) -> Result<Reach> {
-        Walk::new(&self.inner).blob(digest)
+        Walk::new(&self.inner, true).blob(digest)
     }
 
     /// Whether these sets are whole and everything that they build on is among them, so that nothing can be elsewhere.
@@ -309,32 +309,5 @@ impl Inner {
             count = count.saturating_add(chunk.len());
         }
         Ok(count)
-    }
-
-    fn collect_volumes(&self, located: Arc<Located>, volumes: &mut BTreeSet<(Id, u32)>) -> Result<()> {
-        let mut seen = BTreeSet::from([located.row.digest]);
-        let mut waiting = vec![(located, false)];
-        while let Some((located, plain)) = waiting.pop() {
-            let id = self.sets.get(located.set).map(|set| set.id).unwrap_or_default();
-            let form = if plain { Form::plain(&located)? } else { Form::stored(&located) };
-            let replays = form.each_part(&mut |part| {
-                match part {
-                    Part::Range(range) => drop(volumes.insert((id, range.volume))),
-                    Part::Run(run) if seen.insert(run.digest) => {
-                        let next = self.locate(located.set, &run.digest)?;
-                        waiting.push((next.ok_or_else(|| self.nowhere(located.set, &run.digest))?, true));
-                    }
-                    Part::Run(_) => {}
-                }
-                Ok(())
-            })?;
-            if replays && !plain {
-                waiting.push((Arc::clone(&located), true));
-            }
-            if matches!(located.row.stored, Stored::Verbatim { .. }) {
-                volumes.insert((id, located.volume.number()));
-            }
-        }
-        Ok(())
     }
 }

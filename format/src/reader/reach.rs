@@ -19,8 +19,8 @@ use crate::volume::Volume;
 /// Where the bytes of a blob come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// The sets at hand that have some of them.
-    pub sets: BTreeSet<Id>,
+    /// The data volumes of sets at hand, by set and number, that have some of them.
+    pub volumes: BTreeSet<(Id, u32)>,
     /// What no set at hand gives: of each blob, stretches of its plain form.
     pub elsewhere: BTreeMap<Digest, Ranges>,
 }
@@ -28,11 +28,13 @@ pub struct Reach {
 /// A walk from one blob to everything that it is made of.
 pub(super) struct Walk<'r> {
     inner: &'r Inner,
+    /// Whether a volume that is not here ends the way that leads to it; otherwise it is noted like any other.
+    strict: bool,
     reach: Reach,
     /// Stretches of plain forms that were walked to their end, by the place of the set that names the blob.
     done: BTreeMap<(usize, Digest), Ranges>,
     /// Frames with a prefix, and whether that was walked to its end.
-    frames: BTreeMap<(u64, u64), bool>,
+    entered: BTreeMap<(u64, u64), bool>,
 }
 
 /// How much deeper a walk may go.
@@ -43,8 +45,8 @@ struct Depth {
 }
 
 impl<'r> Walk<'r> {
-    pub(super) fn new(inner: &'r Inner) -> Self {
-        Self { inner, reach: Reach::default(), done: BTreeMap::new(), frames: BTreeMap::new() }
+    pub(super) fn new(inner: &'r Inner, strict: bool) -> Self {
+        Self { inner, strict, reach: Reach::default(), done: BTreeMap::new(), entered: BTreeMap::new() }
     }
 
     /// Walks all of a blob.
@@ -62,7 +64,7 @@ impl<'r> Walk<'r> {
     /// Walks a stretch of a form; says whether an encoder makes some of it.
     fn form(&mut self, form: &Form, within: ops::Range<u64>, depth: Depth) -> Result<bool> {
         if form.is_verbatim() {
-            self.reach.sets.extend(self.inner.sets.get(form.set).map(|set| set.id));
+            self.note(form.set, form.volume.number());
         }
         form.each_part_in(within, &mut |part| match part {
             Part::Range(range) => self.range(form.set, &range, depth),
@@ -70,9 +72,23 @@ impl<'r> Walk<'r> {
         })
     }
 
+    fn note(&mut self, set: usize, volume: u32) {
+        self.reach.volumes.extend(self.inner.sets.get(set).map(|set| (set.id, volume)));
+    }
+
     fn range(&mut self, set: usize, range: &Range, depth: Depth) -> Result<()> {
-        let volume = self.inner.volume(set, range.volume)?;
-        self.reach.sets.extend(self.inner.sets.get(set).map(|set| set.id));
+        let volume = match self.inner.volume(set, range.volume) {
+            Err(error) if self.strict => return Err(error),
+            found => found,
+        };
+        self.note(set, range.volume);
+        match volume.and_then(|volume| self.frames(set, volume, range, depth)) {
+            Err(_) if !self.strict => Ok(()),
+            walked => walked,
+        }
+    }
+
+    fn frames(&mut self, set: usize, volume: &Volume, range: &Range, depth: Depth) -> Result<()> {
         let (mut at, end) = (range.offset, range.offset.saturating_add(range.bytes));
         while at < end {
             let row = volume.frame_at(at)?;
@@ -87,14 +103,14 @@ impl<'r> Walk<'r> {
     fn frame(&mut self, set: usize, volume: &Volume, row: &FrameRow, mut depth: Depth) -> Result<()> {
         let wrong = |why: &str| volume.placed(Error::damaged(format!("frame: {why}")).at(row.file_offset));
         let key = (volume.cache().1, row.stream_offset);
-        match self.frames.insert(key, false) {
-            Some(true) => drop(self.frames.insert(key, true)),
+        match self.entered.insert(key, false) {
+            Some(true) => drop(self.entered.insert(key, true)),
             Some(false) => return Err(wrong("its prefix needs itself")),
             None => {
                 depth.prefixes = depth.prefixes.checked_sub(1).ok_or_else(|| wrong("its prefixes are too deep"))?;
                 let Codec::Prefix { runs, .. } = frame_header(volume, row)?.codec else { return Err(wrong("its header has no prefix")) };
                 runs.iter().try_for_each(|run| self.run(set, run, depth))?;
-                self.frames.insert(key, true);
+                self.entered.insert(key, true);
             }
         }
         Ok(())

@@ -145,7 +145,7 @@ fn what_no_set_at_hand_gives_is_told_by_blob_and_stretch() {
     for (content, sets) in [(&chain.copied, &[1, 2, 3][..]), (&chain.patched, &[1, 3]), (&chain.alone, &[3])] {
         let reach = reach(&reader, content);
         assert!(reach.elsewhere.is_empty());
-        assert_eq!(reach.sets.into_iter().collect::<Vec<_>>(), sets.iter().map(|id| Id([*id; 16])).collect::<Vec<_>>());
+        assert_eq!(reach.volumes.into_iter().collect::<Vec<_>>(), sets.iter().map(|id| (Id([*id; 16]), 1)).collect::<Vec<_>>());
     }
 }
 
@@ -205,6 +205,9 @@ fn content_of_a_volume_that_is_missing_may_be_elsewhere_too() {
     let reader = Reader::open(&scan(folder.path()).expect("a scan").sets, Options::default());
     assert_eq!(elsewhere(&reach(&reader, &content)), [(digest, vec![(1_000, 2_000)])]);
     assert_eq!(reader.reach(&digest).expect_err("all of it").kind(), Kind::Missing);
+    // Which volume it is in is known all the same.
+    let volumes = reader.volumes_of(&Digest::of(&content)).expect("records lead there");
+    assert_eq!(volumes, [(Id([1; 16]), 1), (Id([1; 16]), 2)].into());
     reader.look_in(Elsewhere::of(&[&old]));
     assert!(read(&reader, &content).expect("content") == content);
     assert_eq!(read(&reader, &old).expect_err("no run leads to it").kind(), Kind::Missing);

@@ -167,9 +167,9 @@ impl ArchiveSource {
             return Ok(());
         }
         let reader = &self.inner.reader;
-        let own = |id: &Id| self.inner.sets.iter().any(|set| set.manifest.set == *id);
+        let own = |(id, _): &(Id, u32)| self.inner.sets.iter().any(|set| set.manifest.set == *id);
         let reach = reader.reach(digest).map_err(|error| told(&error))?;
-        if reach.elsewhere.is_empty() && reach.sets.iter().all(own) {
+        if reach.elsewhere.is_empty() && reach.volumes.iter().all(own) {
             return Ok(());
         }
         let mut stream = reader.stream(digest).map_err(|error| told(&error))?;

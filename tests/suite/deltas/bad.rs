@@ -3,6 +3,7 @@
 use ocm::error::Kind;
 use ocm::transfer::{Class, Ending};
 use ocm::workflow::sync::Outcome;
+use ocm::workflow::verify::{self, SetVerdict};
 
 use super::{Generations, plain};
 use crate::support::fault::{Fault, every};
@@ -137,4 +138,31 @@ async fn a_damaged_parent_fails_the_images_that_need_it_and_check_base_finds_it_
     made.assert_nothing_came().await;
     assert_only_new_failed(&base(false).await.expect("a run"), &["volume 1 at 0x"]);
     assert!(made.has("alone").await && !made.has("new").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_names_the_images_of_all_sets_that_damage_hurts_and_what_lies_elsewhere() {
+    let Some(made) = Generations::new().await else { return };
+    let verify = |complete: bool| {
+        let places = vec![(made.lab.folder("disk"), None)];
+        verify::verify(verify::Request { places, quick: false, complete }, &made.lab.settings)
+    };
+    let names =
+        |set: &SetVerdict| set.hurt.iter().map(|hurt| (hurt.image.repository().path().to_owned(), hurt.parts.clone())).collect::<Vec<_>>();
+    assert_eq!(verify::class(&verify(true).await.expect("a verdict")), Class::Done);
+    damage(&made, "disk");
+    let damaged = verify(false).await.expect("a verdict");
+    assert_eq!(verify::class(&damaged), Class::Damaged);
+    let [second, first] = damaged.sets.as_slice() else { panic!("{damaged:?}") };
+    assert!(second.damage.is_empty() && !first.damage.is_empty());
+    assert_eq!(names(first), [("team/old".to_owned(), vec!["layer 1".to_owned()])]);
+    assert_eq!(names(second), [("team/new".to_owned(), vec!["layer 1".to_owned()])]);
+    // Alone it is sound, and says what it builds on.
+    made.take_away();
+    for (complete, class) in [(false, Class::Done), (true, Class::Needed)] {
+        let alone = verify(complete).await.expect("a verdict");
+        assert_eq!(verify::class(&alone), class);
+        let [second] = alone.sets.as_slice() else { panic!("{alone:?}") };
+        assert!(second.hurt.is_empty() && second.parents_elsewhere.len() == 1 && second.parents_elsewhere[0].starts_with("set 1 (id "));
+    }
 }
