@@ -9,7 +9,7 @@ use crate::cli::safe::safe;
 use crate::image::place::Location;
 use crate::transfer::{Class, Ending};
 use crate::workflow::label;
-use crate::workflow::sync::{Count, GzipShare, Outcome, SetOutcome};
+use crate::workflow::sync::{Count, Depth, GzipShare, Outcome, SetOutcome};
 
 /// So many names are listed; of more, the list is in a file.
 const MOST_NAMES: usize = 5;
@@ -75,7 +75,7 @@ fn set_text(set: &SetOutcome) -> String {
         0 => String::new(),
         blobs => format!(" ({:.2})", set.stored_bytes as f64 / blobs as f64),
     };
-    let parent = set.parent.map_or("base".to_owned(), |parent| format!("delta on set {parent}"));
+    let parent = set.parent.map_or("base".to_owned(), |parent| format!("{} on set {parent}", depth(set.depth)));
     let partial = if set.items_complete < set.items { " · PARTIAL" } else { "" };
     let mut text = format!(
         "set {} of \"{}\" · {} · {} in {}{ratio} · {} · {parent}{partial}\n",
@@ -96,6 +96,15 @@ fn set_text(set: &SetOutcome) -> String {
         let _ = writeln!(text, "  carry  {}   {}{released}{needs}", safe(&volume.path.display().to_string()), bytes(volume.bytes));
     }
     text
+}
+
+/// A delta by how deep it goes.
+pub(in crate::cli) fn depth(depth: Option<Depth>) -> &'static str {
+    match depth {
+        None | Some(Depth::Blob) => "delta",
+        Some(Depth::Chunk) => "delta by chunks",
+        Some(Depth::Patch) => "delta by patches",
+    }
 }
 
 /// Why gzip blobs are larger than they could be; nothing where they are not.
@@ -209,7 +218,7 @@ pub(in crate::cli) mod tests {
             generation: 2,
             root,
             parent: Some(1),
-            depth: None,
+            depth: Some(Depth::Patch),
             items_complete: complete,
             items: 2,
             blob_bytes: 2 << 30,
@@ -230,7 +239,7 @@ pub(in crate::cli) mod tests {
         let text = shown(&Outcome { set: Some(set(2)), ..outcome(two) }, "/mnt/disk");
         let root = Digest::of(b"root");
         let expected = format!(
-            "set 2 of \"disk\" · 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta on set 1\n  root   {}   ({root})\n  \
+            "set 2 of \"disk\" · 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta by patches on set 1\n  root   {}   ({root})\n  \
              carry  /mnt/disk/a.tar   1 GiB   needs set 1 on the far side, or its blobs in the registry there\n  \
              next   ocm verify /mnt/disk\n",
             label(&root)
@@ -248,8 +257,9 @@ pub(in crate::cli) mod tests {
         assert_eq!(class(&outcome), Class::Partial);
         let partial = Outcome { set: Some(set(1)), ..outcome };
         assert!(
-            shown(&partial, "d")
-                .starts_with("set 2 of \"disk\" · 1 of 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta on set 1 · PARTIAL\n")
+            shown(&partial, "d").starts_with(
+                "set 2 of \"disk\" · 1 of 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta by patches on set 1 · PARTIAL\n"
+            )
         );
     }
 
