@@ -95,6 +95,7 @@ impl Ranges {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "stretches are what is meant")]
 mod tests {
     use super::*;
 

@@ -55,7 +55,7 @@ impl Generations {
         (0..20).for_each(|n| changed[3].1[n * 3_000] ^= 0x55);
         changed.push(("usr/new".into(), random.noise(20_000)));
         let roots = [
-            image(&layout, "one", &[old.clone()]),
+            image(&layout, "one", std::slice::from_ref(&old)),
             image(&layout, "two", &[gzip(&tar(&changed))?]),
             image(&layout, "three", &[gzip(&tar(&[("alone".into(), random.noise(50_000))]))?]),
         ];
@@ -255,7 +255,7 @@ async fn a_blob_that_the_registry_has_in_another_repository_is_taken_over_from_t
     let (Some(near), Some(far)) = (Registry::start(), Registry::start()) else { return };
     let (lab, layout) = (Lab::new(), Layout::new());
     let base = Random::new(1).noise(200_000);
-    let images = [image(&layout, "one", &[base.clone()]), image(&layout, "two", &[base.clone(), Random::new(2).noise(1_000)])];
+    let images = [image(&layout, "one", std::slice::from_ref(&base)), image(&layout, "two", &[base.clone(), Random::new(2).noise(1_000)])];
     for (root, name) in images.iter().zip(["one", "two"]) {
         push(&layout, root, &format!("{}/team/{name}", near.host()), Some("1")).await;
     }
