@@ -12,8 +12,8 @@ mod support;
 // One line for each area, in alphabetic order.
 mod cli;
 mod conformance;
-mod deltas;
 mod explain;
+mod far_side;
 mod faults;
 mod layouts;
 mod removable;
