@@ -45,6 +45,9 @@ pub(super) struct Arguments {
     /// Look here too for content that a delta builds on; repeat for more
     #[arg(long, value_name = "DIR", env = "OCM_BASE")]
     base: Vec<PathBuf>,
+    /// Read everything that a delta builds on, and check it, before anything is written
+    #[arg(long, env = "OCM_CHECK_BASE", value_parser = FalseyValueParser::new())]
+    check_base: bool,
     #[command(flatten)]
     archive: ArchiveArguments,
     #[command(flatten)]
@@ -175,6 +178,7 @@ impl Arguments {
             keep_host: self.keep_host,
             allow_older: self.allow_older,
             base: self.base,
+            check_base: self.check_base,
             archive: ArchiveOptions {
                 volume_bytes: archive.volume_size,
                 since: archive.since,

@@ -14,6 +14,7 @@ mod cli;
 mod conformance;
 mod deltas;
 mod explain;
+mod far_side;
 mod faults;
 mod layouts;
 mod removable;

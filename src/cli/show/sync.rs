@@ -41,6 +41,10 @@ fn plan(outcome: &Outcome, to: &Location) -> String {
     if let Some(space) = space {
         let _ = writeln!(text, "      space: at most {} here and {} while it runs", bytes(space.set_bytes), bytes(space.running_bytes));
     }
+    if let Some(back) = &outcome.read_back {
+        let (read, kept, blobs) = (bytes(back.bytes), bytes(back.spool_bytes), count(back.blobs, "old blob"));
+        let _ = writeln!(text, "      reads {blobs}, {read}, back from there; space: {kept} in the workspace while it runs");
+    }
     text + &format!("      dry run: nothing was written to {}\n", safe(&to.to_string()))
 }
 
@@ -179,7 +183,7 @@ pub(in crate::cli) mod tests {
     use crate::image::{Digest, Item};
     use crate::plan::Summary;
     use crate::transfer::{self, Report};
-    use crate::workflow::sync::{Space, VolumeOutcome};
+    use crate::workflow::sync::{ReadBack, Space, VolumeOutcome};
 
     /// An item that is there.
     pub(in crate::cli) fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
@@ -194,6 +198,7 @@ pub(in crate::cli) mod tests {
             plan: Summary { images: 12, blobs: 41, bytes_to_fetch: 1_975_684_956, blobs_there: 3, bytes_there: 7, ..Summary::default() },
             dry_run: false,
             space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, about_bytes: 1 << 30, volumes: 1, cap_bytes: 4 << 30 }),
+            read_back: None,
             depth: None,
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
@@ -282,6 +287,14 @@ pub(in crate::cli) mod tests {
         let expected = "plan: 12 images, 41 blobs, 1.84 GiB to fetch (3 blobs, 7 B, there already); about 1 GiB to write, 1 volume below 4 GiB\n      \
                         space: at most 1 GiB here and 310 MiB while it runs\n      dry run: nothing was written to d\n";
         assert_eq!(shown(&outcome, "d"), expected);
+    }
+
+    #[test]
+    fn a_dry_run_tells_what_is_read_back() {
+        let back = ReadBack { blobs: 2, bytes: 3 << 20, spool_bytes: 1 << 20 };
+        let text = shown(&Outcome { dry_run: true, space: None, read_back: Some(back), ..outcome(vec![]) }, "docker://r.io");
+        let expected = "      reads 2 old blobs, 3 MiB, back from there; space: 1 MiB in the workspace while it runs\n      dry run";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

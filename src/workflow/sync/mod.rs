@@ -4,7 +4,9 @@
 //!
 //! *Not here:* how a plan is made (`plan`) and carried out (`transfer`).
 
+mod base;
 mod command;
+mod lacking;
 mod leftover;
 mod lineage;
 mod origins;
@@ -45,6 +47,8 @@ pub struct Request {
     pub allow_older: bool,
     /// More places that hold content which a delta builds on.
     pub base: Vec<PathBuf>,
+    /// Read everything that a delta builds on before anything is written.
+    pub check_base: bool,
     /// How an archive is written, where the destination is one.
     pub archive: ArchiveOptions,
     /// Only plan; nothing is written.
@@ -85,6 +89,9 @@ pub struct Outcome {
     /// The space that the run needs at the destination, in bytes, where it is an archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub space: Option<Space>,
+    /// What is read back from the destination because sets build on it, where that is anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<ReadBack>,
     /// How deep the delta goes, where the destination is an archive and a set is built on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<Depth>,
@@ -117,6 +124,18 @@ pub struct Space {
     pub volumes: u64,
     /// The size that each of them stays below.
     pub cap_bytes: u64,
+}
+
+/// What is read back from a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadBack {
+    /// How many old blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is kept of them in the workspace while the run goes on, in bytes.
+    pub spool_bytes: u64,
 }
 
 /// A set that was written.
@@ -228,6 +247,7 @@ impl Outcome {
             plan: plan.summary(),
             dry_run: request.dry_run,
             space: None,
+            read_back: None,
             depth: None,
             report: unmoved(plan),
             set: None,

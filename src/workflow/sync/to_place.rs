@@ -1,13 +1,17 @@
 //! Syncing to a registry or an OCI layout.
 
+use std::sync::Arc;
+
+use super::base::{self, Far, Needed};
 use super::origins::{Origins, registry_options};
 use super::{Outcome, Request, Settings, rfc3339};
 use crate::error::{Error, Result};
-use crate::image::Sink;
+
 use crate::image::ends::{Receipt, Received};
 use crate::image::place::{Location, Target};
+use crate::image::{Sink, Source};
 use crate::plan::Plan;
-use crate::store::layout::LayoutSink;
+use crate::store::layout::{LayoutSink, LayoutSource};
 use crate::store::registry::{Registry, RegistrySink};
 use crate::transfer::{self, Report, transfer};
 use crate::workspace::Workspace;
@@ -18,15 +22,24 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
     if !request.allow_older {
         origins.check_age(&destination, workspace)?;
     }
-    let (sink, target) = open(request, settings).await?;
+    let Opened { sink, source, target } = Opened::of(request, settings).await?;
     let wanted = origins.collect(request, target, settings).await?;
     let plan = Plan::make(wanted, sink.as_ref(), settings.jobs, &settings.monitor).await?;
-    origins.check_presence(&plan, &destination).await?;
+    let needed = Needed::of(&plan, origins).await?;
+    let known = base::known(workspace, &destination)?;
+    let base = needed.find(&Far { source, sink: sink.as_ref(), place: destination.clone(), known }, settings).await?;
     let mut outcome = Outcome::new(&plan, request, workspace);
+    outcome.read_back = base.as_deref().and_then(base::summary);
     if request.dry_run {
         return Ok(outcome);
     }
     outcome.announce(settings);
+    if let Some(base) = &base {
+        base::read_back(base, settings).await?;
+    }
+    if request.check_base {
+        needed.check(settings).await?;
+    }
     let options = transfer::Options { jobs: settings.jobs, image_timeout: settings.image_timeout };
     let (report, _) = transfer(plan, sink, options, settings.monitor.clone()).await?;
     outcome.report = report;
@@ -39,15 +52,30 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
     Ok(outcome)
 }
 
-async fn open(request: &Request, settings: &Settings) -> Result<(Box<dyn Sink>, Option<Target>)> {
-    match &request.to {
-        Location::Registry { host, name } => {
-            let registry = Registry::new(registry_options(settings, settings.dest_tls_verify));
-            let target = Target::of(host, name.as_ref(), request.keep_host);
-            Ok((Box::new(RegistrySink::new(&registry, host)?), Some(target)))
+/// The destination, opened.
+struct Opened {
+    sink: Box<dyn Sink>,
+    /// To read from it; a layout that is not there yet has nothing to read.
+    source: Option<Arc<dyn Source>>,
+    target: Option<Target>,
+}
+
+impl Opened {
+    async fn of(request: &Request, settings: &Settings) -> Result<Self> {
+        match &request.to {
+            Location::Registry { host, name } => {
+                let registry = Registry::new(registry_options(settings, settings.dest_tls_verify)).called(host);
+                let target = Target::of(host, name.as_ref(), request.keep_host);
+                let sink = RegistrySink::new(&registry, host)?;
+                Ok(Self { sink: Box::new(sink), source: Some(Arc::new(registry)), target: Some(target) })
+            }
+            Location::Layout { path, reference } => {
+                let sink = LayoutSink::open(path, reference.as_deref()).await?;
+                let source = LayoutSource::open(path, None).await.ok().map(|source| Arc::new(source) as Arc<dyn Source>);
+                Ok(Self { sink: Box::new(sink), source, target: None })
+            }
+            Location::Archive { .. } => Err(Error::usage(format!("{}: an archive is written in another way", request.to))),
         }
-        Location::Layout { path, reference } => Ok((Box::new(LayoutSink::open(path, reference.as_deref()).await?), None)),
-        Location::Archive { .. } => Err(Error::usage(format!("{}: an archive is written in another way", request.to))),
     }
 }
 
