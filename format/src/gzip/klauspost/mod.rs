@@ -10,6 +10,7 @@ mod filled;
 mod generation;
 mod literal;
 mod search;
+mod window;
 
 pub use generation::Generation;
 
@@ -17,7 +18,7 @@ use self::block::Blocks;
 use self::generation::Rules;
 use self::search::Search;
 use super::chunks::{Chunk, Chunks, FEED_BYTES};
-use super::token::Token;
+use super::token::Tokens;
 use super::{Bits, Deflate};
 
 /// How many bytes at the end of a piece the next one may copy from.
@@ -38,7 +39,7 @@ pub struct Encoder {
     chunks: Chunks,
     search: Search,
     blocks: Blocks,
-    tokens: Vec<Token>,
+    tokens: Tokens,
 }
 
 impl Encoder {
@@ -46,7 +47,14 @@ impl Encoder {
     #[must_use]
     pub fn new(generation: Generation) -> Self {
         let rules = generation.rules();
-        Self { generation, rules, chunks: Chunks::default(), search: Search::new(rules), blocks: Blocks::new(rules), tokens: Vec::new() }
+        Self {
+            generation,
+            rules,
+            chunks: Chunks::default(),
+            search: Search::new(rules),
+            blocks: Blocks::new(rules),
+            tokens: Tokens::default(),
+        }
     }
 
     /// Which generation this is.
@@ -127,8 +135,7 @@ impl Encoder {
 }
 
 /// Finds the tokens of a chunk, and writes it.
-fn encode(search: &mut Search, blocks: &mut Blocks, tokens: &mut Vec<Token>, chunk: Chunk<'_>, is_last: bool, out: &mut Bits) {
-    tokens.clear();
+fn encode(search: &mut Search, blocks: &mut Blocks, tokens: &mut Tokens, chunk: Chunk<'_>, is_last: bool, out: &mut Bits) {
     search.run(chunk, tokens);
     let bytes = chunk.own();
     if tokens.is_empty() {
