@@ -176,7 +176,7 @@ pub(super) struct Tokens {
 /// Room for the tokens of a chunk; a power of two.
 const TOKENS: usize = 1 << 16;
 /// Literals are put so many at a time; those that are none are overwritten.
-const AHEAD: usize = 16;
+pub(super) const AHEAD: usize = 8;
 
 impl Default for Tokens {
     fn default() -> Self {

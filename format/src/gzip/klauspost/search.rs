@@ -18,7 +18,7 @@
 use std::hint::select_unpredictable;
 
 use super::generation::{Rules, Tail};
-use super::window::{NEAR, START, WIDE, Window};
+use super::window::{MIN_PLACE, NEAR, View, WIDE, Window};
 use crate::gzip::chunks::Chunk;
 use crate::gzip::token::Tokens;
 
@@ -77,24 +77,6 @@ pub(super) struct Tables<const N: usize> {
     splits_early: bool,
 }
 
-/// Bytes that occurred before.
-#[derive(Clone, Copy)]
-struct Copy {
-    at: usize,
-    from: usize,
-    length: usize,
-    /// The first place that was not looked at.
-    next: usize,
-}
-
-/// A place whose bytes may be those at `at`.
-#[derive(Clone, Copy)]
-struct Candidate {
-    at: usize,
-    place: u32,
-    is_copy: bool,
-}
-
 impl<const N: usize> Tables<N> {
     fn new(rules: Rules) -> Self {
         let window = Window::default();
@@ -114,13 +96,39 @@ impl<const N: usize> Tables<N> {
 
     fn run(&mut self, chunk: Chunk<'_>, tokens: &mut Tokens) {
         tokens.clear();
-        self.window.fill(chunk);
-        let end = self.window.end();
+        let view = self.window.fill(chunk);
+        Pass { view, short: &mut self.short, long: &mut self.long, tail: self.tail, splits_early: self.splits_early }.run(tokens);
+    }
+}
+
+/// One chunk under way. It is one function in the end, so that all of this is in registers.
+struct Pass<'a, const N: usize> {
+    view: View<'a>,
+    short: &'a mut [u32; N],
+    long: &'a mut [[u32; 2]; N],
+    tail: Tail,
+    splits_early: bool,
+}
+
+/// Bytes that occurred before.
+#[derive(Clone, Copy)]
+struct Copy {
+    at: usize,
+    from: usize,
+    length: usize,
+    /// The first place that was not looked at.
+    next: usize,
+}
+
+impl<const N: usize> Pass<'_, N> {
+    #[inline(always)]
+    fn run(mut self, tokens: &mut Tokens) {
+        let (start, end) = (self.view.start, self.view.end);
         let limit = end - MARGIN;
-        let (mut next, mut emitted) = (START, START);
+        let (mut next, mut emitted) = (start, start);
         while let Some(found) = self.find(next, emitted, limit) {
             let copy = self.extend_back(self.improve(found, limit), emitted);
-            self.window.push_literals(emitted, copy.at - emitted, tokens);
+            self.view.push_literals(emitted, copy.at - emitted, tokens);
             push_copy(tokens, copy.length, copy.at - copy.from, self.splits_early);
             emitted = copy.at + copy.length;
             next = emitted.max(copy.next + 1);
@@ -130,7 +138,7 @@ impl<const N: usize> Tables<N> {
             self.learn(next, copy.length);
         }
         if !tokens.is_empty() {
-            self.window.push_literals(emitted, end - emitted, tokens);
+            self.view.push_literals(emitted, end - emitted, tokens);
         }
     }
 
@@ -145,72 +153,62 @@ impl<const N: usize> Tables<N> {
             if next > limit {
                 return None;
             }
-            let word = self.window.word(at);
-            let here = self.window.place(at);
-            let short = std::mem::replace(&mut self.short[short_slot::<N>(word)], here);
+            let word = self.view.word(at);
+            let short = std::mem::replace(&mut self.short[short_slot::<N>(word)], at as u32);
             let [recent, older] = self.put_long(at, word);
-            // What is older is looked at only if what is recent is near.
-            let is_near = is_near(here, recent);
-            let is_recent = is_near & self.window.has_half(recent, word);
-            let is_older = is_near & self.is_copy(here, older, word);
-            let is_short = self.is_copy(here, short, word);
-            if is_recent | is_older | is_short {
-                let recent = Candidate { at, place: recent, is_copy: is_recent };
-                let older = Candidate { at, place: older, is_copy: is_older };
-                return Some(self.choose(recent, older, short, next));
+            let [not_recent, not_older] = self.misses(at, word, recent, older);
+            if (not_recent == 0) | (not_older == 0) {
+                self.put(next, self.view.word(next));
+                return Some(self.longer(at, (recent as usize, not_recent == 0), (older as usize, not_older == 0), next));
+            }
+            if self.miss(at, word, short) == 0 {
+                return Some(self.or_next(at, short as usize, next));
             }
         }
     }
 
-    /// The longer of the copies that the long table has for a place; if it has none, that of the short one, or a longer
-    /// one of the long table at the place after it. Up to 258 bytes are compared for that.
+    /// The longer of two copies, of which there is one at least; up to 258 bytes are compared for that.
     #[inline(always)]
-    fn choose(&mut self, recent: Candidate, older: Candidate, short: u32, next: usize) -> Copy {
-        let at = recent.at;
-        let word = self.window.word(next);
-        let here = self.window.place(next);
-        let [recent_after, older_after] = self.put(next, word);
-        let is_near = is_near(here, recent_after);
-        let is_long = recent.is_copy | older.is_copy;
-        let first = Candidate { at, place: select_unpredictable(is_long, recent.place, short), is_copy: !is_long | recent.is_copy };
-        let second = Candidate {
-            at: select_unpredictable(is_long, at, next),
-            place: select_unpredictable(is_long, older.place, recent_after),
-            is_copy: select_unpredictable(is_long, older.is_copy, is_near & self.window.has_half(recent_after, word)),
-        };
-        let third = Candidate { at: next, place: older_after, is_copy: !is_long & is_near & self.is_copy(here, older_after, word) };
-        self.longest(first, second, third, next)
-    }
-
-    /// The first of three, or the first of the others that is longer.
-    #[inline(always)]
-    fn longest(&self, first: Candidate, second: Candidate, third: Candidate, next: usize) -> Copy {
-        let lengths = [first, second, third].map(|candidate| self.window.common_wide(self.window.index(candidate.place), candidate.at));
-        let [one, two, three] = [(lengths[0], first), (lengths[1], second), (lengths[2], third)]
-            .map(|(length, candidate)| select_unpredictable(candidate.is_copy, length, 0));
-        if (one == WIDE) & ((two == WIDE) | (three == WIDE)) {
-            return self.longest_of_long([(first, one), (second, two), (third, three)], next);
+    fn longer(&self, at: usize, (recent, is_recent): (usize, bool), (older, is_older): (usize, bool), next: usize) -> Copy {
+        let recent_length = select_unpredictable(is_recent, self.view.common_wide(recent, at), 0);
+        let older_length = select_unpredictable(is_older, self.view.common_wide(older, at), 0);
+        if (recent_length == WIDE) & (older_length == WIDE) {
+            return self.longer_of_long(at, recent, older, next);
         }
-        let takes_two = two > one;
-        let takes_three = !takes_two & (three > one);
-        let at = select_unpredictable(takes_three, third.at, select_unpredictable(takes_two, second.at, first.at));
-        let place = select_unpredictable(takes_three, third.place, select_unpredictable(takes_two, second.place, first.place));
-        let length = select_unpredictable(takes_three, three, select_unpredictable(takes_two, two, one));
-        let from = self.window.index(place);
-        let length = if length == WIDE { self.window.common(from, at) } else { length };
+        let takes_older = older_length > recent_length;
+        let from = select_unpredictable(takes_older, older, recent);
+        let length = recent_length.max(older_length);
+        let length = if length == WIDE { self.view.common(from, at) } else { length };
         Copy { at, from, length, next }
     }
 
-    /// The same, where 16 bytes do not tell.
     #[cold]
-    fn longest_of_long(&self, candidates: [(Candidate, usize); 3], next: usize) -> Copy {
-        let copies = candidates.map(|(candidate, length)| {
-            let from = self.window.index(candidate.place);
-            let length = if length == WIDE { self.window.common(from, candidate.at) } else { length };
-            Copy { at: candidate.at, from, length, next }
+    fn longer_of_long(&self, at: usize, recent: usize, older: usize, next: usize) -> Copy {
+        let [recent, older] = [recent, older].map(|from| Copy { at, from, length: self.view.common(from, at), next });
+        if older.length.min(LONGEST) > recent.length.min(LONGEST) { older } else { recent }
+    }
+
+    /// A short copy at `at`, or a longer one of the long table at the next place.
+    #[inline(always)]
+    fn or_next(&mut self, at: usize, from: usize, next: usize) -> Copy {
+        let length = self.view.common_wide(from, at);
+        let length = if length == WIDE { self.view.common(from, at) } else { length };
+        let short = Copy { at, from, length, next };
+        let word = self.view.word(next);
+        let [recent, older] = self.put(next, word);
+        let [not_recent, not_older] = self.misses(next, word, recent, older);
+        if (not_recent == 0) | (not_older == 0) {
+            return self.first_longer(short, [(recent, not_recent), (older, not_older)]);
+        }
+        short
+    }
+
+    fn first_longer(&self, short: Copy, candidates: [(u32, u32); 2]) -> Copy {
+        let copies = candidates.into_iter().filter(|(_, miss)| *miss == 0).map(|(from, _)| {
+            let (at, from) = (short.next, from as usize);
+            Copy { at, from, length: self.view.common(from, at), next: short.next }
         });
-        let [first, others @ ..] = copies;
-        others.into_iter().find(|other| other.length.min(LONGEST) > first.length.min(LONGEST)).unwrap_or(first)
+        copies.into_iter().find(|copy| copy.length.min(LONGEST) > short.length.min(LONGEST)).unwrap_or(short)
     }
 
     /// For a copy that is not long, tries the place that the long table has for what follows it.
@@ -225,14 +223,14 @@ impl<const N: usize> Tables<N> {
         if found.length >= LONG_ENOUGH || after >= limit {
             return found;
         }
-        let [recent, _] = self.long[long_slot::<N>(self.window.word(after))];
-        let distance = self.window.place(after).wrapping_sub(recent) as usize;
+        let [recent, _] = self.long[long_slot::<N>(self.view.word(after))];
+        let distance = after.wrapping_sub(recent as usize);
         let at = found.at + skipped;
         let from = at.wrapping_sub(distance);
-        let is_possible = (distance != 0) & (distance < NEAR as usize) & (at >= distance + self.window.lowest());
-        let length = select_unpredictable(is_possible, self.window.common_wide(from, at), 0);
-        let length = if length == WIDE { self.window.common(from, at) } else { length };
-        let is_longer = length > found.length;
+        let is_possible = (distance.wrapping_sub(1) < NEAR - 1) & (from >= MIN_PLACE);
+        let length = self.view.common_wide(from, at);
+        let length = if (length == WIDE) & is_possible { self.view.common(from, at) } else { length };
+        let is_longer = is_possible & (length > found.length);
         Copy {
             at: select_unpredictable(is_longer, at, found.at),
             from: select_unpredictable(is_longer, from, found.from),
@@ -244,8 +242,8 @@ impl<const N: usize> Tables<N> {
     /// Takes in equal bytes before a copy that are not emitted yet.
     #[inline(always)]
     fn extend_back(&self, copy: Copy, emitted: usize) -> Copy {
-        let most = (copy.at - emitted).min(copy.from - self.window.lowest());
-        let more = self.window.common_before(copy.from, copy.at, most);
+        let most = (copy.at - emitted).min(copy.from - MIN_PLACE);
+        let more = self.view.common_before(copy.from, copy.at, most);
         Copy { at: copy.at - more, from: copy.from - more, length: copy.length + more, next: copy.next }
     }
 
@@ -254,23 +252,29 @@ impl<const N: usize> Tables<N> {
     fn learn(&mut self, next: usize, length: usize) {
         let mut at = next - length + 1;
         if at < next - 1 {
-            self.put(at, self.window.word(at));
-            self.put_long(at + 1, self.window.word(at + 1));
-            self.put_short(at + 2, self.window.word(at + 2));
+            self.put(at, self.view.word(at));
+            self.put_long(at + 1, self.view.word(at + 1));
+            self.put_short(at + 2, self.view.word(at + 2));
             at += 4;
             while at < next - 1 {
-                self.put_long(at, self.window.word(at));
-                self.put_short(at + 1, self.window.word(at + 1));
+                self.put_long(at, self.view.word(at));
+                self.put_short(at + 1, self.view.word(at + 1));
                 at += 3;
             }
         }
-        self.put(next - 1, self.window.word(next - 1));
+        self.put(next - 1, self.view.word(next - 1));
     }
 
-    /// Whether a place of a table is near, and has the 4 bytes that are `here`, the first of `word`.
+    /// 0 if a place of a table is near, and has the 4 bytes that are at `at`, the first of `word`.
     #[inline(always)]
-    fn is_copy(&self, here: u32, candidate: u32, word: u64) -> bool {
-        is_near(here, candidate) & self.window.has_half(candidate, word)
+    fn miss(&self, at: usize, word: u64, candidate: u32) -> u32 {
+        far(at, candidate) | (self.view.half(candidate as usize) ^ word as u32)
+    }
+
+    /// The same for both places of the long table: what is older counts only if what is recent is near.
+    #[inline(always)]
+    fn misses(&self, at: usize, word: u64, recent: u32, older: u32) -> [u32; 2] {
+        [self.miss(at, word, recent), far(at, recent) | self.miss(at, word, older)]
     }
 
     /// Remembers a place in both tables; answers what the long one had.
@@ -282,14 +286,14 @@ impl<const N: usize> Tables<N> {
 
     #[inline(always)]
     fn put_short(&mut self, at: usize, word: u64) {
-        self.short[short_slot::<N>(word)] = self.window.place(at);
+        self.short[short_slot::<N>(word)] = at as u32;
     }
 
     #[inline(always)]
     fn put_long(&mut self, at: usize, word: u64) -> [u32; 2] {
         let long = &mut self.long[long_slot::<N>(word)];
         let before = *long;
-        *long = [self.window.place(at), before[0]];
+        *long = [at as u32, before[0]];
         before
     }
 }
@@ -298,9 +302,10 @@ fn table<T: Clone, const N: usize>(empty: T) -> Box<[T; N]> {
     vec![empty; N].into_boxed_slice().try_into().ok().expect("N entries were made")
 }
 
+/// 0 if a place is near.
 #[inline(always)]
-fn is_near(here: u32, candidate: u32) -> bool {
-    here.wrapping_sub(candidate) < NEAR
+fn far(at: usize, candidate: u32) -> u32 {
+    (at as u32).wrapping_sub(candidate) / NEAR as u32
 }
 
 /// By the first 4 bytes.
