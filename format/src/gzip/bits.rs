@@ -25,6 +25,13 @@ pub struct BlockStart {
 }
 
 impl Bits {
+    /// Output that goes to `bytes`, in place of what it holds.
+    #[must_use]
+    pub fn into_room(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self { bytes, ..Self::default() }
+    }
+
     /// Appends the low `count` bits of `value`, which has no others; `count` is at most 48.
     pub fn put(&mut self, value: u64, count: u32) {
         debug_assert!(count <= 48 && value >> count == 0, "{count} bits of {value:#x}");

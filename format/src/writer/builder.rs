@@ -176,7 +176,8 @@ impl Builder {
         }
         if self.open(class).is_none() {
             let id = self.take_id()?;
-            *self.open_mut(class) = Some(OpenFrame { id, ..OpenFrame::default() });
+            let plain = Vec::with_capacity(self.frame_bytes);
+            *self.open_mut(class) = Some(OpenFrame { id, plain, ..OpenFrame::default() });
         }
         let open = self.open_mut(class).as_mut().ok_or_else(|| Error::limit("frame: none is open"))?;
         let place = Place::Frame { id: open.id, offset: small(open.plain.len())? };
