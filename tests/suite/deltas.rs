@@ -111,7 +111,9 @@ impl Generations {
 
     fn index(&self) -> PathBuf {
         let files = self.lab.snapshot("workspace").into_keys();
-        let mut indexes: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|kind| kind == "chunks")).collect();
+        let mut indexes: Vec<PathBuf> = files
+            .filter(|path| path.to_string_lossy().contains(".g0001-") && path.extension().is_some_and(|kind| kind == "chunks"))
+            .collect();
         assert_eq!(indexes.len(), 1, "{indexes:?}");
         indexes.remove(0)
     }

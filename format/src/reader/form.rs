@@ -118,6 +118,20 @@ impl Form {
         Some(Self { bytes, way: Way::Parts { position }, ..self.clone() })
     }
 
+    /// Of the piece row at `at`: whether an encoder begins anew there, and where the row ends. `None` where no encoder is at
+    /// work, or where it cannot be read.
+    pub(super) fn stretch_at(&self, at: u64) -> Option<(bool, u64)> {
+        let Way::Pieces { position, .. } = self.way else { return None };
+        let place = position.saturating_add(at);
+        let row = (at < self.bytes).then(|| self.volume.piece_at(place).ok()).flatten()?;
+        let end = row.position.saturating_add(row.bytes).saturating_sub(position);
+        match row.kind {
+            PieceKind::Raw { .. } => None,
+            PieceKind::Replay { .. } => Some((false, end)),
+            PieceKind::Restart { .. } => Some((row.position == place, end)),
+        }
+    }
+
     /// The bytes of its plain form.
     pub(super) fn plain(located: &Located) -> Result<Self> {
         if located.row.plain == PlainRow::Own && !matches!(located.row.stored, Stored::Pieces { .. }) {

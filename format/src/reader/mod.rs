@@ -5,6 +5,7 @@
 //!
 //! *Not here:* finding sets (`set`), checking everything (`check`), what blobs mean.
 
+mod ahead;
 mod base;
 pub(crate) mod form;
 mod frames;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocm_format::delta::{Blob, Chunks, Earlier, Older, Versions};
-use ocm_format::index::PlainRow;
+use ocm_format::index::{PlainRow, Stored};
 use ocm_format::set::name;
 use ocm_format::writer::chunks_path;
 use serde::Serialize;
@@ -160,6 +160,8 @@ fn plain_blobs(facts: &SetFacts, parent: &ArchiveSource) -> Result<Vec<Blob>> {
     for (digest, bytes) in needs.blobs {
         let Some(info) = parent.info(&digest).map_err(|error| told(&error))? else { continue };
         match info.plain {
+            // Small documents: not cut when they were written either.
+            _ if matches!(info.stored, Stored::Verbatim { .. }) => {}
             PlainRow::Listed { bytes: plain_bytes, .. } => blobs.push(Blob { digest, bytes, plain_bytes }),
             PlainRow::Own => blobs.push(Blob { digest, bytes, plain_bytes: bytes }),
             PlainRow::Unknown => {}
