@@ -136,6 +136,6 @@ fn patch(content: &[u8], level: i32, prefix: &Prefix, earlier: &Earlier) -> Resu
         return Ok((codec, patched));
     }
     let alone = frame::compress(content, level)?;
-    let gains = patched.len() < alone.len() / 8 * 7;
+    let gains = patched.len() < alone.len().saturating_sub(alone.len() / 8);
     Ok(if gains { (codec, patched) } else { (Codec::Zstd, alone) })
 }

@@ -68,8 +68,8 @@ impl Prefix {
     /// The regions with what is around them, as far as a prefix may go; what touches is one.
     fn widened(&self, earlier: &Earlier) -> Result<Vec<Region>> {
         let wanted = self.regions.iter().fold(0u64, |sum, region| sum.saturating_add(region.end.saturating_sub(region.begin)));
-        let sides = length_of(&self.regions).saturating_mul(2).max(1);
-        let margin = (MAX_PREFIX_BYTES.saturating_sub(wanted) / sides).min(MAX_MARGIN);
+        let sides = length_of(&self.regions).saturating_mul(2);
+        let margin = MAX_PREFIX_BYTES.saturating_sub(wanted).checked_div(sides).unwrap_or_default().min(MAX_MARGIN);
         let mut wide: Vec<Region> = Vec::new();
         for region in &self.regions {
             let plain_bytes = earlier.chunks.blob(region.blob)?.plain_bytes;
