@@ -9,7 +9,7 @@ use ocm_format::delta::{Blob, Chunks, Earlier, Older, Versions};
 use ocm_format::digest::Digest;
 use ocm_format::error::Kind;
 use ocm_format::layout::Id;
-use ocm_format::reader::{self, Reader};
+use ocm_format::reader::{self, Past, Reader};
 use ocm_format::set::{self, Ancestor, Lineage, Needs, ParentSet, SetFiles};
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter, chunks_path};
 
@@ -122,7 +122,7 @@ fn by_chunks(folder: &Path, parent: &Finished) -> Earlier {
 
 fn by_patches(folder: &Path, parent: &Finished) -> Earlier {
     let chunks = index(folder, parent);
-    let older: Arc<dyn Older> = Arc::new(reader(&[folder]));
+    let older: Arc<dyn Older> = Arc::new(Past::new(reader(&[folder])));
     Earlier { versions: Some(Versions::of(&chunks, older, MEMORY)), chunks }
 }
 
@@ -232,7 +232,7 @@ fn an_index_that_is_made_again_from_the_data_is_the_same() {
     let base = write(folder.path(), 1, None, Earlier::default(), 2);
     let blobs =
         layers(1).into_iter().map(|layer| Blob { digest: Digest::of(&layer), bytes: layer.len() as u64, plain_bytes: layer.len() as u64 });
-    let again = Chunks::of(blobs, &reader(&[folder.path()]), MEMORY).expect("made");
+    let again = Chunks::of(blobs, &Past::new(reader(&[folder.path()])), MEMORY).expect("made");
     assert!(again == index(folder.path(), &base));
 }
 

@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use base::Base;
 pub use frames::Chunk;
+pub use older::Past;
 pub use reach::Reach;
 pub use stream::Stream;
 

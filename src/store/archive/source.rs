@@ -16,7 +16,7 @@ use ocm_format::delta::Older;
 use ocm_format::digest::Digest;
 use ocm_format::error::Kind;
 use ocm_format::layout::Id;
-use ocm_format::reader::{BlobInfo, Options, Reader};
+use ocm_format::reader::{BlobInfo, Options, Past, Reader};
 use ocm_format::set::{SetFiles, SetManifest};
 
 use super::base::{Base, Lack, Old};
@@ -185,7 +185,7 @@ impl ArchiveSource {
 
     /// The plain forms of its blobs.
     pub(super) fn older(&self) -> Arc<dyn Older> {
-        Arc::new(self.inner.reader.clone())
+        Arc::new(Past::new(self.inner.reader.clone()))
     }
 
     /// Whether the volumes of the sets that it reads are here, and not their catalogues alone.
