@@ -15,6 +15,7 @@ mod conformance;
 mod explain;
 mod faults;
 mod layouts;
+mod receipts;
 mod removable;
 mod replay;
 mod resume;
