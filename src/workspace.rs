@@ -66,6 +66,20 @@ impl Workspace {
         Ok(path)
     }
 
+    /// All receipts that are kept here, by place and time; a file that is none is passed over.
+    pub fn receipts(&self) -> Result<Vec<Receipt>> {
+        let mut receipts = Vec::new();
+        for folder in files_in(&self.path.join("receipts"))? {
+            for path in files_in(&folder)? {
+                if path.extension().is_some_and(|ending| ending == "json") {
+                    let bytes = std::fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
+                    receipts.extend(serde_json::from_slice::<Receipt>(&bytes).ok());
+                }
+            }
+        }
+        Ok(receipts)
+    }
+
     /// The newest set of `lineage` that `destination` accepted.
     pub fn accepted(&self, destination: &str, lineage: &str) -> Result<Option<Accepted>> {
         Ok(self.ledger()?.get(destination).and_then(|sets| sets.get(lineage)).copied())
@@ -98,19 +112,44 @@ impl Workspace {
     }
 }
 
+/// What is in a folder, sorted; nothing where there is no folder, or it is a file.
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(folder.display(), &error).hint("name another place with --workspace")),
+    };
+    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();
+    if let Ok(paths) = &mut paths {
+        paths.sort();
+    }
+    paths.map_err(|error| Error::io(folder.display(), &error))
+}
+
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec_pretty(value).map_err(|error| Error::failed(format!("the workspace: {error}")))
 }
 
+/// A receipt as it stands in a file.
+pub fn receipt_document(receipt: &Receipt) -> Result<Vec<u8>> {
+    to_json(receipt)
+}
+
 /// Writes a file so that it is there whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io(path.display(), &error).hint("name a place that can be written with --workspace");
-    let folder = path.parent().unwrap_or(Path::new("."));
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io(path.display(), &error);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let partial = path.with_extension("partial");
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
     let mut file = std::fs::File::create(&partial).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     std::fs::rename(&partial, path).map_err(failed)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole(path, bytes).map_err(|error| error.hint("name a place that can be written with --workspace"))
 }
 
 #[cfg(test)]
@@ -139,5 +178,8 @@ mod tests {
         let path = workspace.keep_receipt(&receipt).expect("kept");
         assert!(path.starts_with(folder.path().join("receipts/reg-5000-x")), "{}", path.display());
         assert_eq!(serde_json::from_slice::<Receipt>(&std::fs::read(path).expect("bytes")).expect("a receipt"), receipt);
+        std::fs::write(folder.path().join("receipts/reg-5000-x/strange.json"), "{").expect("written");
+        assert_eq!(workspace.receipts().expect("readable"), [receipt]);
+        assert!(Workspace::new(folder.path().join("nowhere")).receipts().expect("none").is_empty());
     }
 }

@@ -21,6 +21,7 @@ mod man;
 pub mod media;
 mod plan;
 mod progress;
+mod receipt;
 pub mod reference;
 mod runner;
 mod safe;
@@ -62,6 +63,7 @@ enum Verb {
     Inspect(inspect::Arguments),
     Why(why::Arguments),
     Diff(diff::Arguments),
+    Receipt(receipt::Arguments),
     Gather(gather::Arguments),
     Verify(verify::Arguments),
     Completion(completion::Arguments),
@@ -97,6 +99,7 @@ impl Verb {
             Self::Inspect(verb) => verb.run(runner),
             Self::Why(verb) => verb.run(runner),
             Self::Diff(verb) => verb.run(runner),
+            Self::Receipt(verb) => verb.run(runner),
             Self::Gather(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),

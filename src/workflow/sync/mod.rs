@@ -238,7 +238,7 @@ fn unmoved(plan: &Plan) -> Report {
 }
 
 /// The time of a run as text, RFC 3339 in UTC.
-fn rfc3339(seconds: u64) -> String {
+pub(super) fn rfc3339(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map(|time| time.to_string()).unwrap_or_default()
 }
