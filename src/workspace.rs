@@ -174,7 +174,13 @@ mod tests {
     fn a_receipt_is_kept_below_its_destination() {
         let folder = tempfile::tempdir().expect("a folder");
         let workspace = Workspace::new(folder.path().to_owned());
-        let receipt = Receipt { destination: "docker://reg:5000/x".into(), time: "2026-11-21T10:00:00Z".into(), items: vec![], manifests: vec![], blobs: vec![] };
+        let receipt = Receipt {
+            destination: "docker://reg:5000/x".into(),
+            time: "2026-11-21T10:00:00Z".into(),
+            items: vec![],
+            manifests: vec![],
+            blobs: vec![],
+        };
         let path = workspace.keep_receipt(&receipt).expect("kept");
         assert!(path.starts_with(folder.path().join("receipts/reg-5000-x")), "{}", path.display());
         assert_eq!(serde_json::from_slice::<Receipt>(&std::fs::read(path).expect("bytes")).expect("a receipt"), receipt);

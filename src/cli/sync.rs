@@ -61,7 +61,7 @@ struct ArchiveArguments {
     /// Keep every file below this: 4.7GB, 4GiB, 700M, bytes; cd, dvd, dvd-dl, bd25, bd50, fat32
     #[arg(long, value_name = "SIZE", default_value = "500GiB", env = "OCM_VOLUME_SIZE", value_parser = volume_cap)]
     volume_size: u64,
-    /// Build on this set: an archive, its catalogue, or the newest one before a date YYYY-MM-DD
+    /// Build on this: an archive, a catalogue, a receipt of the destination, or the newest set before YYYY-MM-DD
     #[arg(long, value_name = "PLACE", env = "OCM_SINCE")]
     since: Option<String>,
     /// Write a set that needs no other one

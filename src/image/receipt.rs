@@ -68,7 +68,10 @@ impl Receipt {
         match stranger {
             Some(stored) => {
                 let (digest, repository) = (stored.digest, &stored.repository);
-                Err(Error::usage(format!("a receipt of {}: it says that {digest} is in {repository}, which is elsewhere", self.destination)))
+                Err(Error::usage(format!(
+                    "a receipt of {}: it says that {digest} is in {repository}, which is elsewhere",
+                    self.destination
+                )))
             }
             None => Ok(()),
         }
@@ -93,9 +96,11 @@ mod tests {
     #[test]
     fn a_receipt_that_speaks_of_content_elsewhere_is_refused() {
         receipt("docker://reg:5000/mirror", "reg:5000/other/a").check().expect("its own content");
-        for (destination, repository, why) in
-            [("docker://reg:5000", "reg:5001/a", "elsewhere"), ("/mnt/disk", "reg:5000/a", "no registry"), ("", "reg:5000/a", "no registry")]
-        {
+        for (destination, repository, why) in [
+            ("docker://reg:5000", "reg:5001/a", "elsewhere"),
+            ("/mnt/disk", "reg:5000/a", "no registry"),
+            ("", "reg:5000/a", "no registry"),
+        ] {
             let error = receipt(destination, repository).check().expect_err(why).to_string();
             assert!(error.contains(why), "{error}");
         }

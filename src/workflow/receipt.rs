@@ -159,7 +159,13 @@ impl Look<'_> {
             match answer {
                 Ok(Some(root)) => {
                     if !name.tag().is_some_and(|tag| lists_referrers(tag, &root.digest)) {
-                        items.push(Received { origin: name.clone(), name: name.clone(), digest: root.digest, role: Role::Image, set: None });
+                        items.push(Received {
+                            origin: name.clone(),
+                            name: name.clone(),
+                            digest: root.digest,
+                            role: Role::Image,
+                            set: None,
+                        });
                     }
                     roots.entry(name.repository().clone()).or_default().push(root);
                 }

@@ -1,4 +1,6 @@
-//! Receipts: what a destination holds, written by every push or made from a look at a registry.
+//! Receipts: what a destination holds, written by every push or made from a look at a registry; and sets that build on them.
+
+mod since;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,13 +21,15 @@ pub(crate) fn read(path: &Path) -> Receipt {
     serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("a receipt")
 }
 
+type Sized = BTreeSet<(Digest, u64)>;
+
 /// Digests and sizes, each of which must be there once and in order.
-fn listed(stored: &[ocm::image::receipt::Stored]) -> BTreeSet<(Digest, u64)> {
+fn listed(stored: &[ocm::image::receipt::Stored]) -> Sized {
     assert!(stored.is_sorted_by_key(|stored| stored.digest) && stored.windows(2).all(|pair| pair[0] != pair[1]));
     stored.iter().map(|stored| (stored.digest, stored.size)).collect()
 }
 
-fn all_of(layout: &Layout, manifests: &[Digest]) -> (BTreeSet<(Digest, u64)>, BTreeSet<(Digest, u64)>) {
+fn all_of(layout: &Layout, manifests: &[Digest]) -> (Sized, Sized) {
     let sized = |digest: Digest| (digest, layout.read(&digest).len() as u64);
     layout.digests().into_iter().map(sized).partition(|(digest, _)| manifests.contains(digest))
 }
@@ -53,8 +57,6 @@ async fn the_receipt_of_a_push_says_what_the_destination_holds_also_of_what_was_
         let repository = format!("{}/mirror/team/app", far.host());
         assert!(receipt.manifests.iter().chain(&receipt.blobs).all(|stored| stored.repository.to_string() == repository));
     }
-
-
 }
 
 /// A look at what these places hold.
@@ -79,9 +81,12 @@ async fn a_look_at_a_registry_finds_what_the_receipts_of_its_pushes_say() {
     let repository = pushed.items[0].name.repository();
     let mirror = format!("{host}/mirror");
     let exact = format!("docker://{repository}");
-    for (places, destination) in
-        [(vec![host.clone()], &host), (vec![mirror.clone()], &mirror), (vec![exact.clone()], &exact), (vec![exact.clone(), mirror.clone()], &host)]
-    {
+    for (places, destination) in [
+        (vec![host.clone()], &host),
+        (vec![mirror.clone()], &mirror),
+        (vec![exact.clone()], &exact),
+        (vec![exact.clone(), mirror.clone()], &host),
+    ] {
         let found = look(&lab, &places).await.expect("a receipt");
         assert_eq!((found.class(), &found.receipt.destination), (Class::Done, destination), "{:?}", found.unread);
         found.receipt.check().expect("it speaks of its destination alone");

@@ -8,7 +8,7 @@ use ocm::error::{Error, Kind};
 use ocm::image::{Contents, State};
 use ocm::store::archive::{ArchiveSource, Shelf};
 use ocm::transfer::Class;
-use ocm::workflow::sync::{Request, SetOutcome};
+use ocm::workflow::sync::{ParentOutcome, Request, SetOutcome};
 
 use crate::support::images::{Image, fetch_manifest};
 use crate::support::layers::Layer;
@@ -74,7 +74,15 @@ fn lineage(name: &'static str) -> impl FnOnce(&mut Request) {
 
 /// Generation and parent.
 fn line(set: &SetOutcome) -> (u32, Option<u32>) {
-    (set.generation, set.parent)
+    (set.generation, parent(set))
+}
+
+/// The generation of the parent.
+fn parent(set: &SetOutcome) -> Option<u32> {
+    match set.parent.as_ref()? {
+        ParentOutcome::Set { generation, .. } => Some(*generation),
+        ParentOutcome::Receipt { .. } => panic!("{:?}", set.parent),
+    }
 }
 
 fn assert_usage(error: &Error, words: &[&str], hint: &str) {

@@ -9,7 +9,7 @@ use crate::cli::safe::safe;
 use crate::image::place::Location;
 use crate::transfer::{Class, Ending};
 use crate::workflow::label;
-use crate::workflow::sync::{Count, GzipShare, Outcome, SetOutcome};
+use crate::workflow::sync::{Count, GzipShare, Outcome, ParentOutcome, SetOutcome};
 
 /// So many names are listed; of more, the list is in a file.
 const MOST_NAMES: usize = 5;
@@ -41,6 +41,9 @@ fn plan(outcome: &Outcome, to: &Location) -> String {
     if let Some(space) = space {
         let _ = writeln!(text, "      space: at most {} here and {} while it runs", bytes(space.set_bytes), bytes(space.running_bytes));
     }
+    if let Some(parent) = &outcome.parent {
+        let _ = writeln!(text, "      {}: needs {}", delta_on(parent), needed(parent));
+    }
     text + &format!("      dry run: nothing was written to {}\n", safe(&to.to_string()))
 }
 
@@ -71,7 +74,7 @@ fn set_text(set: &SetOutcome) -> String {
         0 => String::new(),
         blobs => format!(" ({:.2})", set.stored_bytes as f64 / blobs as f64),
     };
-    let parent = set.parent.map_or("base".to_owned(), |parent| format!("delta on set {parent}"));
+    let parent = set.parent.as_ref().map_or("base".to_owned(), delta_on);
     let partial = if set.items_complete < set.items { " · PARTIAL" } else { "" };
     let mut text = format!(
         "set {} of \"{}\" · {} · {} in {}{ratio} · {} · {parent}{partial}\n",
@@ -84,14 +87,35 @@ fn set_text(set: &SetOutcome) -> String {
     );
     let _ = writeln!(text, "  root   {}   ({})", label(&set.root), set.root);
     text += &gzip(&set.gzip);
-    let needs =
-        set.parent.map_or(String::new(), |parent| format!("   needs set {parent} on the far side, or its blobs in the registry there"));
+    let needs = set.parent.as_ref().filter(|_| set.chain > 0).map_or(String::new(), |parent| format!("   needs {}", needed(parent)));
     for (at, volume) in set.volumes.iter().enumerate() {
         let needs = if at == 0 { needs.as_str() } else { "" };
         let released = if volume.released { "   (let go)" } else { "" };
         let _ = writeln!(text, "  carry  {}   {}{released}{needs}", safe(&volume.path.display().to_string()), bytes(volume.bytes));
     }
     text
+}
+
+/// `delta on set 1`
+fn delta_on(parent: &ParentOutcome) -> String {
+    match parent {
+        ParentOutcome::Set { generation, .. } => format!("delta on set {generation}"),
+        ParentOutcome::Receipt { destination, .. } => format!("delta on what {} holds", safe(destination)),
+    }
+}
+
+/// What must be on the far side.
+fn needed(parent: &ParentOutcome) -> String {
+    match parent {
+        ParentOutcome::Set { generation, confirmed, .. } => {
+            let unsure = if *confirmed { "" } else { " (no receipt says that it arrived)" };
+            format!("set {generation} on the far side, or its blobs in the registry there{unsure}")
+        }
+        ParentOutcome::Receipt { destination, time, .. } => {
+            let day = time.split('T').next().unwrap_or_default();
+            format!("what {} held on {}, and no other place has", safe(destination), safe(day))
+        }
+    }
 }
 
 /// Why gzip blobs are larger than they could be; nothing where they are not.
@@ -185,6 +209,7 @@ pub(in crate::cli) mod tests {
             plan: Summary { images: 12, blobs: 41, bytes_to_fetch: 1_975_684_956, blobs_there: 3, bytes_there: 7, ..Summary::default() },
             dry_run: false,
             space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, volumes: 1, cap_bytes: 4 << 30 }),
+            parent: None,
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
             receipt: None,
@@ -202,7 +227,8 @@ pub(in crate::cli) mod tests {
             id: "00".repeat(16),
             generation: 2,
             root,
-            parent: Some(1),
+            parent: Some(ParentOutcome::Set { generation: 1, id: "01".repeat(16), root, confirmed: true }),
+            chain: 1,
             items_complete: complete,
             items: 2,
             blob_bytes: 2 << 30,
@@ -229,6 +255,24 @@ pub(in crate::cli) mod tests {
             label(&root)
         );
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_must_be_there_is_named_and_whether_a_receipt_says_that_it_is() {
+        let (id, root) = ("01".repeat(16), Digest::of(b"root"));
+        let unsure = ParentOutcome::Set { generation: 1, id, root, confirmed: false };
+        let receipt = ParentOutcome::Receipt { destination: "docker://lab".into(), time: "2026-11-21T10:00:00Z".into(), root };
+        for (parent, chain, delta, needs) in [
+            (unsure.clone(), 1, "delta on set 1\n", "in the registry there (no receipt says that it arrived)\n"),
+            (unsure, 0, "delta on set 1\n", "1 GiB\n"),
+            (receipt, 1, "delta on what docker://lab holds\n", "needs what docker://lab held on 2026-11-21, and no other place has\n"),
+        ] {
+            let set = SetOutcome { parent: Some(parent.clone()), chain, ..set(2) };
+            let text = shown(&Outcome { set: Some(set), ..outcome(vec![done("q.io/a:1", Some(5))]) }, "d");
+            assert!(text.contains(delta) && text.contains(needs), "{text}");
+            let plan = shown(&Outcome { dry_run: true, parent: Some(parent), ..outcome(vec![]) }, "d");
+            assert!(plan.contains(&delta.replace('\n', ": needs ")), "{plan}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod copy;
 mod document;
 pub mod gather;
 mod gzip;
+mod holding;
 pub mod listing;
 mod lock;
 mod needs;
@@ -28,8 +29,10 @@ pub mod view;
 pub mod why;
 
 pub use gzip::{Count, GzipShare};
+pub use holding::Holding;
 pub use lock::Lock;
 pub use packing::Packing;
+pub use parent::{BuildsOn, LONG_CHAIN, LONGEST_CHAIN};
 pub use room::Room;
 pub use shelf::{KnownSet, LetGo, Selection, Shelf};
 pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};

@@ -56,7 +56,9 @@ impl Host {
         let usable: Vec<Repository> = names.iter().filter_map(|name| Repository::new(host, name).ok()).collect();
         if usable.len() < names.len() {
             let (odd, all) = (names.len() - usable.len(), names.len());
-            self.options.monitor.event(Event::Warning(&format!("{host}: {odd} of {all} repositories have no usable name and are left out")));
+            self.options
+                .monitor
+                .event(Event::Warning(&format!("{host}: {odd} of {all} repositories have no usable name and are left out")));
         }
         usable
     }

@@ -8,6 +8,7 @@ mod command;
 mod leftover;
 mod lineage;
 mod origins;
+mod parent;
 mod space;
 mod to_archive;
 mod to_place;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 use self::origins::Origins;
 pub(super) use self::origins::registry_options;
+pub use self::parent::ParentOutcome;
 use super::Settings;
 use crate::error::{Error, Result};
 use crate::image::place::Location;
@@ -56,7 +58,7 @@ pub struct Request {
 pub struct ArchiveOptions {
     /// The size that every file stays strictly below, in bytes.
     pub volume_bytes: u64,
-    /// What the new set builds on, if not the newest set there: an archive, a catalogue, or a date `YYYY-MM-DD`.
+    /// What the new set builds on, if not the newest set there: an archive, a catalogue, a receipt, or a date `YYYY-MM-DD`.
     pub since: Option<String>,
     /// A base, whatever is known.
     pub full: bool,
@@ -83,6 +85,9 @@ pub struct Outcome {
     /// The space that the run needs at the destination, in bytes, where it is an archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub space: Option<Space>,
+    /// What the set builds on that would be written, in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentOutcome>,
     /// What became of each item.
     pub report: Report,
     /// The set that was written; absent where there was nothing new, or the destination is no archive.
@@ -124,9 +129,11 @@ pub struct SetOutcome {
     pub generation: u32,
     /// Its root: what is signed, and written on labels.
     pub root: Digest,
-    /// The generation that must be at hand on the far side; absent for a base.
+    /// What must be at hand on the far side; absent for a base.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<u32>,
+    pub parent: Option<ParentOutcome>,
+    /// The longest chain of earlier sets that it needs; 0 where it needs none.
+    pub chain: u64,
     /// How many of its items are complete, and how many it lists.
     pub items_complete: usize,
     /// How many items it lists.
@@ -213,6 +220,7 @@ impl Outcome {
             plan: plan.summary(),
             dry_run: request.dry_run,
             space: None,
+            parent: None,
             report: unmoved(plan),
             set: None,
             receipt: None,

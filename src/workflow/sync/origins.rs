@@ -179,15 +179,30 @@ fn needs_more(archive: &ArchiveSource, plan: &Plan, absent: &[(Digest, usize)], 
     let images: BTreeSet<usize> = absent.iter().map(|(_, item)| *item).collect();
     let named = images.first().and_then(|item| plan.items().get(*item)).map(|planned| planned.item.origin.to_string()).unwrap_or_default();
     let more = if images.len() > 1 { format!(" and {} more images", images.len() - 1) } else { String::new() };
-    let before = if sets.is_empty() { "an earlier set".to_owned() } else { sets.clone() };
-    Error::needed(format!(
+    let mut before: Vec<String> = held_elsewhere(archive).collect();
+    let by_receipt = !before.is_empty();
+    before.extend(Some(sets.clone()).filter(|sets| !sets.is_empty()));
+    let before = if before.is_empty() { "an earlier set".to_owned() } else { before.join(", ") };
+    let error = Error::needed(format!(
         "set {} refers to content of {before}, which is not in {} and not in {destination}",
         numbers.join(", "),
         archive.place()
     ))
-    .note(format!("missing: {} blobs of {named}{more}, first {first}", absent.len()))
-    .note(format!("bring:   {before}"))
+    .note(format!("missing: {} blobs of {named}{more}, first {first}", absent.len()));
+    match (sets.is_empty(), by_receipt) {
+        (true, true) => error.hint("write a set for this destination: with --since a receipt of it, or with --full"),
+        (true, false) => error.note(format!("bring:   {before}")),
+        (false, _) => error.note(format!("bring:   {sets}")),
+    }
     .hint("put the earlier set beside this one, or name its place with --base DIR")
+}
+
+/// What the sets read count on that is no set: what a destination held when its receipt was made.
+fn held_elsewhere(archive: &ArchiveSource) -> impl Iterator<Item = String> {
+    archive.destinations().map(|(destination, root)| match destination {
+        Some(destination) => format!("{destination} (by the receipt that is its parent)"),
+        None => format!("a destination (by the receipt {root}, which is its parent)"),
+    })
 }
 
 fn open_archive(path: &std::path::Path, generation: Option<u32>, base: &[std::path::PathBuf]) -> Result<(ArchiveSource, Vec<String>)> {

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::command::Command;
 use super::leftover::{self, hand_over_catalogue, handing, released};
-use super::lineage::{Line, Parent};
+use super::lineage::Line;
 use super::origins::Origins;
+use super::parent::{Parent, ParentOutcome, Said};
 use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, space};
 use crate::error::{Error, Result};
 use crate::image::{Contents, Digest, Item, Wanted};
@@ -49,7 +50,7 @@ pub(super) async fn bring(
         Some(unfinished) => pinned(unfinished, origins)?,
         None => origins.collect(request, None, settings).await?,
     };
-    let (mut new, draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins);
+    let (mut new, draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
     new.lock.clone_from(&lock);
     let done = draft.write(new, request, wanted, origins, settings, workspace).await;
     if let Some(lock) = lock {
@@ -75,7 +76,7 @@ fn lock(folder: &Path) -> Result<Lock> {
 /// What makes two requests the same run.
 fn request_key(request: &Request, line: &Line) -> String {
     let archive = &request.archive;
-    let parent = line.parent.as_ref().map(|parent| parent.facts.root);
+    let parent = line.parent.as_ref().map(Parent::root);
     let from: Vec<String> = request.from.iter().map(ToString::to_string).collect();
     let platforms: Vec<String> = request.platforms.iter().map(ToString::to_string).collect();
     let text = format!(
@@ -98,8 +99,8 @@ fn pinned(unfinished: &Unfinished, origins: &Origins) -> Result<Vec<Wanted>> {
 
 /// A set that is about to be written.
 struct Draft {
-    parent: Option<Contents>,
-    parent_generation: Option<u32>,
+    said: Said,
+    parent: Option<ParentOutcome>,
     unfinished: Unfinished,
     resumed: bool,
     /// What is run for its files.
@@ -120,15 +121,16 @@ impl Draft {
         key: String,
         wanted: &[Wanted],
         origins: &Origins,
-    ) -> (NewSet, Self) {
+    ) -> Result<(NewSet, Self)> {
         let (time, lineage) = match &resumed {
             Some(unfinished) => (unfinished.time, id_of(&unfinished.lineage)),
             None => (settings.now, line.lineage.unwrap_or(settings.random)),
         };
         let set = resumed.as_ref().map_or_else(|| set_id(&key, time, &lineage, wanted), |unfinished| id_of(&unfinished.set));
         let archive = &request.archive;
-        let contents = line.parent.as_ref().map(|parent: &Parent| parent.contents().clone());
-        let parent_generation = line.parent.as_ref().map(|parent| parent.facts.generation());
+        let contents = line.parent.as_ref().and_then(Parent::contents).cloned().unwrap_or_default();
+        let said = line.parent.as_ref().map_or(Said::Nothing, Parent::said);
+        let parent = line.parent.as_ref().map(|parent| parent.told(workspace)).transpose()?;
         let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished =
             Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
@@ -140,7 +142,7 @@ impl Draft {
             lineage_name: line.name,
             generation: line.generation,
             time,
-            inherited: if archive.only { Contents::default() } else { contents.clone().unwrap_or_default() },
+            inherited: if archive.only { Contents::default() } else { contents },
             cap: archive.volume_bytes,
             packing: archive.packing,
             threads: settings.threads,
@@ -149,11 +151,11 @@ impl Draft {
             catalogue: workspace.catalogues(),
             on_volume: handing(command.clone()),
             lock: None,
-            parent: line.parent.map(|parent| parent.source),
+            parent: line.parent.map(|parent| parent.builds_on(settings.monitor.as_ref())).transpose()?,
         };
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
-        (new, Self { parent: contents, parent_generation, unfinished, resumed, sources: sources.collect(), command })
+        Ok((new, Self { said, parent, unfinished, resumed, sources: sources.collect(), command }))
     }
 
     async fn write(
@@ -174,7 +176,8 @@ impl Draft {
         let space = space::needed(&outcome.plan, settings.jobs, request.archive.volume_bytes);
         outcome.space = Some(space);
         let after = sink.merge(&plan.contents());
-        let nothing_new = self.parent.as_ref() == Some(&after) && !self.resumed;
+        outcome.parent = self.parent.clone().filter(|_| request.dry_run);
+        let nothing_new = self.said.has(&after) && !self.resumed;
         if request.dry_run || nothing_new || outcome.report.items.iter().all(|item| item.has_failed()) {
             return Ok(outcome);
         }
@@ -245,7 +248,8 @@ impl Draft {
             id: self.unfinished.set.clone(),
             generation,
             root: written.root,
-            parent: self.parent_generation,
+            parent: self.parent.clone(),
+            chain: written.chain,
             items_complete: items.iter().filter(|item| item.is_complete()).count(),
             items: items.len(),
             blob_bytes: written.blob_bytes,
