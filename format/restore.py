@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Restores the images of an ocm archive (format version 0, draft 1):  restore.py ARCHIVE_DIR OUT
+"""Restores the images of an ocm archive (format version 0, draft 2):  restore.py ARCHIVE_DIR OUT
 
 Writes the blobs of the newest whole set of each lineage to OUT/blobs, each checked by its digest, with oci-layout and
 index.json: an OCI image layout. Of a gzip blob whose encoder is not in here it writes the uncompressed layer, by its
@@ -34,7 +34,6 @@ def member(encoder, settings, plain):  # of a gzip file
 def crc32c(data, ones=0xFFFFFFFF):
     step = lambda crc, bit: crc >> 1 ^ 0x82F63B78 * (crc & 1 ^ bit)
     return struct.pack("<I", ones ^ functools.reduce(step, (byte >> i & 1 for byte in data for i in range(8)), ones))
-
 class Reader(io.BytesIO):
     def number(self):
         byte = self.read(1)[0]
@@ -62,11 +61,11 @@ class Volume:
         (version, draft, self.kind, zero, bits, self.id, self.lineage, self.generation, self.n, self.cap, self.time,
          self.parent) = struct.unpack_from("<HHBxH8xQ16s16sIIQQ16s", head, 8)
         check(crc32c(head[:508]) == head[508:] and not zero and not any(head[136:508]), "its header is damaged")
-        check((version, draft, bits) == (0, 1, 0), "version %d, draft %d, bits %#x; not 0, 1, 0", version, draft, bits)
+        check((version, draft, bits) == (0, 2, 0), "version %d, draft %d, bits %#x; not 0, 2, 0", version, draft, bits)
         attempt(path + " is cut or damaged", self.scan, head)
-    def read(self, at, size, sha=None):
+    def read(self, at, size, sha=None, told=b""):
         with open(self.path, "rb") as file: data = file.seek(at) == at and file.read(size * (at + size <= self.size))
-        return check(len(data) == size and (not sha or hashlib.sha256(data).digest() == sha),
+        return check(len(data) == size and (not sha or hashlib.sha256(told + data).digest() == sha),
                      "%s is cut or damaged between bytes %d and %d", self.path, at, at + size) or data
     def scan(self, head):  # notes where everything is; what it holds is checked when it is used
         for member in tarfile.open(self.path, "r:"):
@@ -103,7 +102,8 @@ class Volume:
     def frame(self, at):
         length, codec, stored, size, sha = struct.unpack("<4xI4xB3xII32s", self.read(at, 56))
         check(max(size, stored >> 1, length) <= 1 << 24 and codec in (1, 2), "a frame has codec %d: not known", codec)
-        head, data = Reader(self.read(at + 8, length)[48:]), self.read(at + 8 + length, stored, sha)
+        head = Reader(self.read(at + 8, length)[48:-4])
+        data = self.read(at + 8 + length, stored, sha, head.getvalue())
         runs = [(head.digest(), head.number(), head.number()) for _ in range(head.number() if codec == 2 else 0)]
         with spool([data]) as source, tempfile.NamedTemporaryFile() as prefix:
             for run in runs: check(run[2] < 1 << 22, "run"), prefix.writelines(self.set.plain(*run)), prefix.flush()

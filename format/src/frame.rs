@@ -18,6 +18,8 @@ pub const MAX_LEVEL: i32 = 19;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const MAX_BLOCK: usize = 128 << 10;
 const WINDOW_LOG: u32 = 23;
+/// The size of the tables of frames with a prefix.
+const PREFIX_TABLE_LOG: u32 = 22;
 /// What stands before each raw block.
 const BLOCK_HEADER: usize = 3;
 /// What stands before the blocks of a frame that wraps.
@@ -46,6 +48,28 @@ pub fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>> {
         let (_, compressor) = kept.as_mut().ok_or_else(|| Error::limit("zstd: no compressor"))?;
         compressor.compress(plain).map_err(failed)
     })
+}
+
+/// Compresses `plain` into one frame that needs `prefix` to be decompressed. The tables are larger than those of the level: they must
+/// find what is anywhere in the prefix.
+pub fn compress_after(plain: &[u8], level: i32, prefix: &[u8]) -> Result<Vec<u8>> {
+    let failed = |code: usize| Error::new(Kind::Limit, format!("zstd after a prefix: {}", zstd_safe::get_error_name(code)));
+    // One for each frame: a context lives no longer than what it refers to.
+    let mut context = zstd_safe::CCtx::try_create().ok_or_else(|| Error::limit("zstd: no compressor"))?;
+    for parameter in [
+        CParameter::CompressionLevel(level),
+        CParameter::ContentSizeFlag(true),
+        CParameter::ChecksumFlag(false),
+        CParameter::WindowLog(WINDOW_LOG),
+        CParameter::HashLog(PREFIX_TABLE_LOG),
+        CParameter::ChainLog(PREFIX_TABLE_LOG),
+    ] {
+        context.set_parameter(parameter).map_err(failed)?;
+    }
+    let mut out = Vec::with_capacity(zstd_safe::compress_bound(plain.len()));
+    context.ref_prefix(prefix).map_err(failed)?;
+    context.compress2(&mut out, plain).map_err(failed)?;
+    Ok(out)
 }
 
 fn compressor(level: i32) -> std::io::Result<Compressor<'static>> {

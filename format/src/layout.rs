@@ -14,7 +14,7 @@ use crate::recipe::Run;
 /// The version of the format that this crate writes.
 pub const VERSION: u16 = 0;
 /// The draft of that version; 0 once it is frozen.
-pub const DRAFT: u16 = 1;
+pub const DRAFT: u16 = 2;
 /// The first bytes of a header: they catch text-mode and 7-bit damage.
 pub const HEADER_MAGIC: [u8; 8] = *b"\x8FOCM\r\n\x1A\n";
 /// The first bytes of a footer.
@@ -286,6 +286,45 @@ pub enum Codec {
     },
 }
 
+impl Codec {
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        match self {
+            Self::Zstd => 1,
+            Self::Prefix { .. } => 2,
+        }
+    }
+
+    /// The runs of its prefix; none without one.
+    #[must_use]
+    pub fn runs(&self) -> &[Run] {
+        if let Self::Prefix { runs, .. } = self { runs } else { &[] }
+    }
+
+    /// The SHA-256 that covers a frame: of what its prefix is, as the frame header has it, and of the zstd frame.
+    #[must_use]
+    pub fn digest(&self, stored: &[u8]) -> Digest {
+        let mut hasher = Hasher::sha256();
+        if let Self::Prefix { runs, .. } = self {
+            let mut bytes = Vec::new();
+            put_runs(&mut bytes, runs);
+            hasher.update(&bytes);
+        }
+        hasher.update(stored);
+        hasher.finish()
+    }
+}
+
+fn put_runs(out: &mut Vec<u8>, runs: &[Run]) {
+    put_uvarint(out, u64::try_from(runs.len()).unwrap_or(u64::MAX));
+    for run in runs {
+        put_digest(out, &run.digest);
+        put_uvarint(out, run.offset);
+        put_uvarint(out, run.bytes);
+    }
+}
+
 /// What stands before each frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameHeader {
@@ -295,7 +334,7 @@ pub struct FrameHeader {
     pub stored_bytes: u32,
     /// Its plain length.
     pub plain_bytes: u32,
-    /// The SHA-256 of the zstd frame.
+    /// The SHA-256 that covers it: [`Codec::digest`].
     pub digest: Digest,
 }
 
@@ -303,22 +342,17 @@ impl FrameHeader {
     /// The skippable frame, with its zstd framing.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let (codec, depth, runs) = match &self.codec {
-            Codec::Zstd => (1, 0, None),
-            Codec::Prefix { depth, runs } => (2, *depth, Some(runs)),
+        let (depth, runs) = match &self.codec {
+            Codec::Zstd => (0, None),
+            Codec::Prefix { depth, runs } => (*depth, Some(runs)),
         };
         let mut body = b"OCMF".to_vec();
-        body.extend([codec, depth, 0, 0]);
+        body.extend([self.codec.number(), depth, 0, 0]);
         body.extend(self.stored_bytes.to_le_bytes());
         body.extend(self.plain_bytes.to_le_bytes());
         body.extend(self.digest.bytes());
         if let Some(runs) = runs {
-            put_uvarint(&mut body, u64::try_from(runs.len()).unwrap_or(u64::MAX));
-            for run in runs {
-                put_digest(&mut body, &run.digest);
-                put_uvarint(&mut body, run.offset);
-                put_uvarint(&mut body, run.bytes);
-            }
+            put_runs(&mut body, runs);
         }
         body.extend(crc32c::crc32c(&body).to_le_bytes());
         let mut out = FRAME_MAGIC.to_le_bytes().to_vec();
@@ -469,7 +503,7 @@ mod tests {
         let resealed = seal(&bytes[..508]);
         let error = Header::decode(&resealed).expect_err("another draft");
         assert_eq!(error.kind(), Kind::Version);
-        assert!(error.to_string().contains("draft 9") && error.to_string().contains("draft 1"), "{error}");
+        assert!(error.to_string().contains("draft 9") && error.to_string().contains("draft 2"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod check;
 pub mod chunk;
 pub mod codec;
+pub mod delta;
 pub mod digest;
 pub mod error;
 pub mod frame;

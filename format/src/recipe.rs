@@ -167,6 +167,16 @@ impl Piece {
 }
 
 impl Record {
+    /// The runs that this record refers to.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        let raw: &[Part] = if let Recipe::Raw(parts) = &self.recipe { parts } else { &[] };
+        let pieces: &[Piece] = if let Recipe::Pieces(pieces) = &self.recipe { pieces } else { &[] };
+        let plain: &[Part] = if let Plain::Listed { parts, .. } = &self.plain { parts } else { &[] };
+        let pieces = pieces.iter().flat_map(|piece| if let Piece::Raw(parts) = piece { parts.as_slice() } else { &[] });
+        let parts = raw.iter().chain(pieces).chain(plain);
+        parts.filter_map(|part| if let Part::Run(run) = part { Some(run) } else { None })
+    }
+
     /// Appends this record with its length.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut body = Vec::new();

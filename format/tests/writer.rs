@@ -56,7 +56,7 @@ fn head() -> Head {
 }
 
 fn options(folder: &Path, cap: u64, threads: usize) -> Options {
-    Options { folder: folder.into(), scratch: folder.join(".ocm"), cap, frame_bytes: 1 << 20, level: 3, threads }
+    Options { folder: folder.into(), scratch: folder.join(".ocm"), cap, frame_bytes: 1 << 20, level: 3, threads, index_bytes: 1 << 20 }
 }
 
 fn closing() -> Closing {
@@ -69,6 +69,7 @@ fn closing() -> Closing {
         index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
         writer: "test".into(),
         catalogue: None,
+        listed: Default::default(),
     }
 }
 

@@ -71,7 +71,15 @@ fn read(reader: &Reader, digest: &Digest) -> Option<Vec<u8>> {
 fn write(folder: &Path) {
     let head =
         Head { set: SET, lineage: Lineage { id: Id([2; 16]), name: "lab".into() }, generation: 1, time: 1_700_000_000, parent: None };
-    let options = Options { folder: folder.into(), scratch: folder.join(".ocm"), cap: 1 << 20, frame_bytes: 4096, level: 3, threads: 1 };
+    let options = Options {
+        folder: folder.into(),
+        scratch: folder.join(".ocm"),
+        cap: 1 << 20,
+        frame_bytes: 4096,
+        level: 3,
+        threads: 1,
+        index_bytes: 1 << 20,
+    };
     let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a set");
     for (form, content) in blobs() {
         let blob = NewBlob { digest: Digest::of(&content), bytes: content.len() as u64, form, note: String::new() };
@@ -86,6 +94,7 @@ fn write(folder: &Path) {
         index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
         writer: "fuzz".into(),
         catalogue: None,
+        listed: Default::default(),
     };
     set.finish(closing).expect("a finished set");
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Packing, Request, sync};
+use crate::workflow::sync::{ArchiveOptions, Delta, Depth, Packing, Request, sync};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
@@ -85,6 +85,19 @@ struct ArchiveArguments {
     /// the same gzip bytes again. keep: layers are stored as they came; fast, and larger.
     #[arg(long, value_name = "HOW", default_value = "auto", env = "OCM_GZIP")]
     gzip: Gzip,
+    /// How much of earlier sets a new one may build on
+    ///
+    /// blob: blobs that the parent has are left out; every new layer can be looked at alone. chunk: so are parts of layers that it
+    /// has. patch: what is new is compressed after older versions of it, where the data of earlier sets are at hand. auto: as deep as
+    /// can be.
+    #[arg(long, value_name = "DEPTH", default_value = "auto", env = "OCM_DELTA")]
+    delta: DeltaDepth,
+    /// Where the data of earlier sets are, for patches: auto (beside the new set), none, or an archive directory
+    #[arg(long, value_name = "WHERE", default_value = "auto", env = "OCM_PARENT_DATA")]
+    parent_data: String,
+    /// What tables of chunks may take in memory; with less, fewer chunks are recognised
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", env = "OCM_INDEX_MEM", value_parser = memory)]
+    index_mem: u64,
     /// Run this for each finished volume; $OCM_VOLUME is its path
     ///
     /// It has the terminal, so it may ask for the next disc; what it says goes to stderr. $OCM_VOLUME_KIND is volume or catalogue; of volumes,
@@ -95,6 +108,19 @@ struct ArchiveArguments {
     /// Delete a volume's file once that command succeeded
     #[arg(long, env = "OCM_RELEASE", value_parser = FalseyValueParser::new())]
     release: bool,
+}
+
+/// How deep a delta may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum DeltaDepth {
+    /// As deep as can be
+    Auto,
+    /// Whole blobs
+    Blob,
+    /// Parts of layers
+    Chunk,
+    /// Differences to older versions
+    Patch,
 }
 
 /// What is done with gzip layers.
@@ -137,7 +163,7 @@ impl Arguments {
 
     fn request(self) -> Result<Request> {
         let (archive, mut from) = (self.archive, self.places);
-        let packing = archive.packing();
+        let (packing, delta) = (archive.packing(), archive.delta());
         let to = from.pop().filter(|_| !from.is_empty());
         archive.check()?;
         let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to");
@@ -156,6 +182,7 @@ impl Arguments {
                 lineage: archive.lineage,
                 only: archive.only,
                 packing,
+                delta,
                 on_volume: archive.on_volume,
                 release: archive.release,
             },
@@ -168,6 +195,16 @@ impl ArchiveArguments {
     fn packing(&self) -> Packing {
         let Packing { frame_bytes, level, .. } = if self.small { Packing::SMALL } else { Packing::default() };
         Packing { frame_bytes, level: self.level.unwrap_or(level), replays: self.gzip == Gzip::Auto }
+    }
+
+    fn delta(&self) -> Delta {
+        let depth = match self.delta {
+            DeltaDepth::Auto | DeltaDepth::Patch => Depth::Patch,
+            DeltaDepth::Blob => Depth::Blob,
+            DeltaDepth::Chunk => Depth::Chunk,
+        };
+        let data = if matches!(self.parent_data.as_str(), "auto" | "none") { Vec::new() } else { vec![self.parent_data.clone().into()] };
+        Delta { depth, reads_data: self.parent_data != "none", data, index_bytes: self.index_mem }
     }
 
     /// What clap cannot tell: an option that a variable sets to no is not set.
@@ -184,6 +221,10 @@ impl ArchiveArguments {
 
 fn platform(text: &str) -> Result<Platform, String> {
     for_clap(text.parse())
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    for_clap(sizes::parse(text))
 }
 
 fn volume_cap(text: &str) -> Result<u64, String> {

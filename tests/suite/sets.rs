@@ -156,7 +156,7 @@ async fn since_takes_an_archive_a_generation_a_catalogue_and_a_date() {
 fn newest_catalogue(lab: &Lab) -> PathBuf {
     let entries = std::fs::read_dir(lab.folder("workspace/catalogues")).expect("catalogues");
     let mut paths = entries.map(|entry| entry.expect("an entry").path());
-    paths.find(|path| path.to_string_lossy().contains(".g0003-")).expect("a catalogue")
+    paths.find(|path| path.to_string_lossy().contains(".g0003-") && path.to_string_lossy().ends_with(".ocm.tar")).expect("a catalogue")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,10 +139,13 @@ fn check(volume: &Volume, batch: &Batch, buffer: &[u8], found: &mut Vec<Damage>)
         let stored_bytes = usize::try_from(row.stored_bytes).unwrap_or(usize::MAX);
         let Some((header, after)) = rest.split_at_checked(header_bytes) else { return };
         let Some((stored, after)) = after.split_at_checked(stored_bytes) else { return };
-        if let Err(error) = check_header(header, row, batch.may_have_prefix) {
-            found.push(damage(volume, begin, row, &error.at(begin)));
+        let codec = check_header(header, row, batch.may_have_prefix);
+        if let Err(error) = &codec {
+            found.push(damage(volume, begin, row, &error.clone().at(begin)));
         }
-        if !row.digest.matches(stored) {
+        // Of a frame with a prefix whose header is damaged, nothing more can be said.
+        let covered = codec.unwrap_or(Codec::Zstd);
+        if covered.number() == row.codec && covered.digest(stored) != row.digest {
             let error = Error::damaged("frame: its SHA-256 is not that of the index");
             found.push(damage(volume, begin, row, &error.at(row.file_offset)));
         }
@@ -150,15 +153,12 @@ fn check(volume: &Volume, batch: &Batch, buffer: &[u8], found: &mut Vec<Damage>)
     }
 }
 
-fn check_header(bytes: &[u8], row: &FrameRow, may_have_prefix: bool) -> Result<()> {
+fn check_header(bytes: &[u8], row: &FrameRow, may_have_prefix: bool) -> Result<Codec> {
     let (header, used) = FrameHeader::decode(bytes)?;
-    let codec = match header.codec {
-        Codec::Zstd => 1,
-        Codec::Prefix { .. } => 2,
-    };
+    let codec = header.codec.number();
     let says = (codec, header.stored_bytes, header.plain_bytes, header.digest);
-    if used == bytes.len() && says == (row.codec, row.stored_bytes, row.plain_bytes, row.digest) && (codec == 2) == may_have_prefix {
-        return Ok(());
+    if used == bytes.len() && says == (row.codec, row.stored_bytes, row.plain_bytes, row.digest) && (codec == 1 || may_have_prefix) {
+        return Ok(header.codec);
     }
     Err(Error::damaged("frame header: it is not the one of the index"))
 }

@@ -4,7 +4,7 @@
 //! sum of sizes and padding overflows. Of the size and checksum fields: leading spaces and NULs, digits, then nothing,
 //! or a space or NUL.
 //!
-//! *Not here:* names, owners, times, links: the chunker needs none of them.
+//! *Not here:* owners, times, links: nobody here needs them.
 
 pub(super) const BLOCK_BYTES: usize = 512;
 
@@ -35,6 +35,13 @@ pub(super) fn read(block: &Block) -> Option<(Kind, u64)> {
     }
     let size = number(block.get(124..136)?)?;
     Some((kind(block)?, size))
+}
+
+/// The name of the entry as the header has it: two fields where it is of POSIX.
+pub(super) fn name(block: &Block) -> Vec<u8> {
+    let text = |from: usize, to: usize| block.get(from..to).unwrap_or_default().split(|&byte| byte == 0).next().unwrap_or_default();
+    let prefix = if block.get(257..263) == Some(b"ustar\0") { text(345, 500) } else { &[] };
+    if prefix.is_empty() { text(0, 100).to_vec() } else { [prefix, b"/", text(0, 100)].concat() }
 }
 
 /// Whether all of `bytes` are zero, as at the end of a tar.

@@ -8,18 +8,20 @@
 //! bounded whatever the blob says: at most 2 × [`MAX`] of contents, [`MAX_SKELETON`] of skeleton, [`MAX_METADATA`] of pax records.
 //! The cut points of a released version never change; golden tests hold them.
 //!
-//! *Not here:* what becomes of a chunk (the dedup index, frames, recipes); what a tar means (names, links, whiteouts);
+//! *Not here:* what becomes of a chunk (the dedup index, frames, recipes); what a tar means (links, whiteouts);
 //! compression. Nothing here is an error: bytes that do not follow a rule are cut plainly.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod chunker;
 mod content;
+mod files;
 mod header;
 mod pax;
 mod skeleton;
 
 pub use chunker::Chunker;
+pub use files::{File, Files};
 
 /// No content chunk is shorter, in bytes, except the last one of a file and a file that is itself shorter.
 pub const MIN: usize = 16 << 10;

@@ -1,4 +1,4 @@
-//! [`Records`]: finds in a pax header the one record that moves the next header, `size`.
+//! [`Records`]: finds in a pax header the one record that moves the next header, `size`, and the name of the entry.
 //!
 //! **Invariants.** No more is held than the size that the header gave, which the caller has bounded. Every record has
 //! the form `LENGTH KEY=VALUE\n`, or all of them are refused. A `size` for all entries that follow is refused too: readers
@@ -26,6 +26,16 @@ impl Records {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let missing = self.size_bytes.saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(bytes.get(..missing).unwrap_or(bytes));
+    }
+
+    /// The path that the records give to the next entry, if any. Of several the last one counts.
+    pub(super) fn path(&self) -> Option<&[u8]> {
+        let (mut path, mut rest) = (None, self.bytes.as_slice());
+        while let Some((key, value, after)) = first(rest) {
+            path = if key == b"path" { Some(value) } else { path };
+            rest = after;
+        }
+        path
     }
 
     /// The size that the records give to the next entry, if any. Of several the last one counts; an empty one takes it back.

@@ -67,7 +67,19 @@ impl Default for Steps {
 }
 
 impl Steps {
-    fn take(&mut self) -> Result<()> {
+    /// Follows a run; gives what [`Steps::leave`] takes.
+    pub(super) fn enter(&mut self, run: &Run) -> Result<u32> {
+        let runs = self.runs;
+        self.runs = runs.checked_sub(1).ok_or_else(|| Error::damaged(format!("runs of blob {} refer to each other", run.digest)))?;
+        Ok(runs)
+    }
+
+    /// Comes back from a run.
+    pub(super) fn leave(&mut self, runs: u32) {
+        self.runs = runs;
+    }
+
+    pub(super) fn take(&mut self) -> Result<()> {
         self.left = self.left.checked_sub(1).ok_or_else(|| Error::limit("it refers to more content than one read may follow"))?;
         Ok(())
     }
@@ -117,6 +129,14 @@ impl Form {
 }
 
 impl Form {
+    /// The part that byte `at` lies in, and where in that; `None` where bytes are not made of parts.
+    pub(super) fn part_at(&self, at: u64) -> Result<Option<(Part, u64)>> {
+        let Way::Parts { position } = self.way else { return Ok(None) };
+        let position = position.saturating_add(at);
+        let row = self.volume.part_at(position)?;
+        Ok(Some((row.part, position.saturating_sub(row.position))))
+    }
+
     /// Calls `visit` with each part that these bytes lie in, in order; says whether an encoder makes some of them
     /// from the plain form.
     pub(crate) fn each_part(&self, visit: &mut impl FnMut(&Part) -> Result<()>) -> Result<bool> {
@@ -200,15 +220,14 @@ impl Inner {
     }
 
     fn in_run(&self, set: usize, run: &Run, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
-        let runs = steps.runs;
-        steps.runs = runs.checked_sub(1).ok_or_else(|| Error::damaged(format!("runs of blob {} refer to each other", run.digest)))?;
+        let runs = steps.enter(run)?;
         let located = self.locate(set, &run.digest)?.ok_or_else(|| self.nowhere(set, &run.digest))?;
         let form = Form::plain(&located)?;
         if run.offset.checked_add(run.bytes).is_none_or(|end| end > form.bytes) {
             return Err(Error::damaged(format!("a run of blob {} ends beyond it", run.digest)));
         }
         let chunk = self.chunk(&form, run.offset.saturating_add(into), most, steps);
-        steps.runs = runs;
+        steps.leave(runs);
         chunk
     }
 
@@ -220,20 +239,20 @@ impl Inner {
             1 => self.frames.frame(volume, row, None),
             // The prefix comes first, outside of the cache's turn: two frames that need each other must not wait.
             2 => {
-                let prefix = self.prefix(set, volume, row, steps)?;
-                self.frames.frame(volume, row, Some(&prefix))
+                let (codec, prefix) = self.prefix(set, volume, row, steps)?;
+                self.frames.frame(volume, row, Some((&codec, &prefix)))
             }
             other => Err(volume.placed(Error::new(Kind::Unsupported, format!("frame: codec {other} is unknown")).at(row.file_offset))),
         }
     }
 
-    /// The bytes that a frame with a prefix was compressed after.
-    fn prefix(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Vec<u8>> {
+    /// What a frame with a prefix says of it, and the bytes that it was compressed after.
+    fn prefix(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<(Codec, Vec<u8>)> {
         let prefixes = steps.prefixes;
         let too_deep = || volume.placed(Error::damaged("frame: its prefixes are too deep").at(row.file_offset));
         steps.prefixes = prefixes.checked_sub(1).ok_or_else(too_deep)?;
         let header = frame_header(volume, row)?;
-        let Codec::Prefix { runs, .. } = header.codec else {
+        let Codec::Prefix { runs, .. } = &header.codec else {
             return Err(volume.placed(Error::damaged("frame: its header has no prefix").at(row.file_offset)));
         };
         let mut prefix = Vec::new();
@@ -243,13 +262,13 @@ impl Inner {
             let mut into = 0;
             while into < run.bytes {
                 steps.take()?;
-                let chunk = self.in_run(set, &run, into, run.bytes.saturating_sub(into), steps)?;
+                let chunk = self.in_run(set, run, into, run.bytes.saturating_sub(into), steps)?;
                 into = into.saturating_add(length(&chunk));
                 prefix.extend_from_slice(&chunk);
             }
         }
         steps.prefixes = prefixes;
-        Ok(prefix)
+        Ok((header.codec, prefix))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::frame;
 use crate::idle::Idle;
 use crate::index::FrameRow;
-use crate::layout::{MAX_FRAME_BYTES, MAX_VERBATIM_BYTES};
+use crate::layout::{Codec, MAX_FRAME_BYTES, MAX_VERBATIM_BYTES};
 use crate::volume::Volume;
 
 /// What an entry of the cache costs beside its bytes.
@@ -104,8 +104,8 @@ impl Frames {
         self.cache.get((volume.cache().1, row.file_offset))
     }
 
-    /// The plain bytes of the frame of `row`; `prefix` is what it was compressed with.
-    pub(super) fn frame(&self, volume: &Volume, row: &FrameRow, prefix: Option<&[u8]>) -> Result<Arc<Content>> {
+    /// The plain bytes of the frame of `row`; `prefix` is what its header says of its prefix, and the bytes of that.
+    pub(super) fn frame(&self, volume: &Volume, row: &FrameRow, prefix: Option<(&Codec, &[u8])>) -> Result<Arc<Content>> {
         let key = (volume.cache().1, row.file_offset);
         self.cache.get_or_load(key, || self.load(volume, row, prefix).map_err(|error| volume.placed(error.at(row.file_offset))))
     }
@@ -128,7 +128,7 @@ impl Frames {
         })
     }
 
-    fn load(&self, volume: &Volume, row: &FrameRow, prefix: Option<&[u8]>) -> Result<Content> {
+    fn load(&self, volume: &Volume, row: &FrameRow, prefix: Option<(&Codec, &[u8])>) -> Result<Content> {
         let stored_bytes = crate::error::cap(row.stored_bytes.into(), MAX_FRAME_BYTES.saturating_mul(2), "frame")?;
         let plain_bytes = crate::error::cap(row.plain_bytes.into(), MAX_FRAME_BYTES, "frame")?;
         let mut stored = self.stored.take(stored_bytes);
@@ -143,12 +143,13 @@ impl Frames {
 }
 
 /// Reads the frame of `row` into the front of `stored`, verifies it, and decompresses it into `plain`.
-fn fill(volume: &Volume, row: &FrameRow, stored: &mut [u8], plain: &mut Vec<u8>, prefix: Option<&[u8]>) -> Result<()> {
+fn fill(volume: &Volume, row: &FrameRow, stored: &mut [u8], plain: &mut Vec<u8>, prefix: Option<(&Codec, &[u8])>) -> Result<()> {
     let (stored_bytes, plain_bytes) = (usize::try_from(row.stored_bytes), usize::try_from(row.plain_bytes));
     let too_large = |_| Error::new(Kind::Limit, "frame: it does not fit this machine");
     let stored = stored.get_mut(..stored_bytes.map_err(too_large)?).unwrap_or_default();
     volume.read_at(row.file_offset, stored)?;
-    if !row.digest.matches(stored) {
+    let (codec, prefix) = prefix.map_or((&Codec::Zstd, None), |(codec, prefix)| (codec, Some(prefix)));
+    if codec.digest(stored) != row.digest {
         return Err(Error::damaged("frame: its SHA-256 is not that of the index"));
     }
     frame::decompress_into(plain, stored, plain_bytes.map_err(too_large)?, prefix)

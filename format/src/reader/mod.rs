@@ -7,6 +7,7 @@
 
 pub(crate) mod form;
 mod frames;
+mod older;
 mod replay;
 mod stream;
 

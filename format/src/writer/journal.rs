@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::codec::{Cursor, length, put_bytes, put_digest, put_uvarint};
+use crate::delta::{Blob, Key};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::{FrameRow, MemberKind, MemberRow};
@@ -40,6 +41,8 @@ pub(super) enum Entry {
         /// Its size then.
         end: u64,
     },
+    /// A blob was cut into these chunks of its plain form.
+    Chunks(Blob, Vec<(Key, u64)>),
     /// A volume is finished.
     Done(Done),
     /// What is to be done with each finished volume was done with this one.
@@ -65,7 +68,9 @@ pub(super) struct Mark {
     /// Its records, and where the content of verbatim ones begins.
     pub(super) records: Vec<(Record, u64)>,
     /// Which chunks lie where in the stream.
-    pub(super) chunks: Vec<([u8; 32], u64)>,
+    pub(super) chunks: Vec<(Key, u64)>,
+    /// The blobs of earlier sets that its records and frames refer to.
+    pub(super) needs: Vec<Digest>,
 }
 
 /// A finished volume.
@@ -158,6 +163,10 @@ fn take(cursor: &mut Cursor<'_>) -> Result<Entry> {
         3 => Ok(Entry::Synced { end: body.u64()? }),
         4 => Ok(Entry::Done(Done { number: body.u32()?, bytes: body.u64()?, root: body.digest()?, sum: body.digest()? })),
         5 => Ok(Entry::Handled { number: body.u32()?, released: body.u8()? != 0 }),
+        6 => {
+            let blob = Blob { digest: body.digest()?, bytes: body.u64()?, plain_bytes: body.u64()? };
+            Ok(Entry::Chunks(blob, take_chunks(&mut body)?))
+        }
         _ => Err(body.wrong("its kind is unknown")),
     }
 }
@@ -192,6 +201,13 @@ fn encode(entry: &Entry, out: &mut Vec<u8>) {
             out.extend(number.to_le_bytes());
             out.push(u8::from(*released));
         }
+        Entry::Chunks(blob, chunks) => {
+            out.push(6);
+            put_digest(out, &blob.digest);
+            out.extend(blob.bytes.to_le_bytes());
+            out.extend(blob.plain_bytes.to_le_bytes());
+            put_chunks(out, chunks);
+        }
     }
 }
 
@@ -214,10 +230,19 @@ fn put_mark(out: &mut Vec<u8>, mark: &Mark) {
         record.encode(out);
         put_uvarint(out, *file_offset);
     });
-    put_rows(out, &mark.chunks, |out, (key, stream_offset)| {
+    put_chunks(out, &mark.chunks);
+    put_rows(out, &mark.needs, put_digest);
+}
+
+fn put_chunks(out: &mut Vec<u8>, chunks: &[(Key, u64)]) {
+    put_rows(out, chunks, |out, (key, offset)| {
         out.extend_from_slice(key);
-        put_uvarint(out, *stream_offset);
+        put_uvarint(out, *offset);
     });
+}
+
+fn take_chunks(cursor: &mut Cursor<'_>) -> Result<Vec<(Key, u64)>> {
+    take_rows(cursor, |cursor| Ok((cursor.array()?, cursor.uvarint()?)))
 }
 
 fn put_rows<T>(out: &mut Vec<u8>, rows: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
@@ -250,7 +275,8 @@ fn take_mark(cursor: &mut Cursor<'_>) -> Result<Mark> {
             })
         })?,
         records: take_rows(cursor, |cursor| Ok((Record::decode(cursor)?, cursor.uvarint()?)))?,
-        chunks: take_rows(cursor, |cursor| Ok((cursor.array()?, cursor.uvarint()?)))?,
+        chunks: take_chunks(cursor)?,
+        needs: take_rows(cursor, Cursor::digest)?,
     })
 }
 
@@ -278,13 +304,15 @@ mod tests {
                 Record { digest, bytes: 1, note: "n".into(), recipe: crate::recipe::Recipe::Verbatim, plain: crate::recipe::Plain::Own },
                 77,
             )],
-            chunks: vec![([7; 32], 12)],
+            chunks: vec![([7; 20], 12)],
+            needs: vec![digest],
         };
         let done = Done { number: 1, bytes: 10, root: digest, sum: digest };
         let handled = Entry::Handled { number: 1, released: true };
         vec![
             Entry::Begin { set: Id([1; 16]) },
             Entry::Volume { number: 1 },
+            Entry::Chunks(Blob { digest, bytes: 3, plain_bytes: 5 }, vec![([9; 20], 0), ([8; 20], 4)]),
             Entry::Mark(mark),
             Entry::Synced { end: 9000 },
             Entry::Done(done),

@@ -8,13 +8,15 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::builder::{Builder, FrameJob, Placed, Spot};
+use super::builder::{Builder, FrameJob};
 use super::journal::{Done, Entry, Journal};
+use super::place::{Placed, Spot};
 use super::volume::VolumeWriter;
 use super::{
     Closing, Fate, Form, Head, NewBlob, OnVolume, Options, Volume, catalogue, header_of, stem, tail, texts, volume_name, write_durably,
 };
 use crate::codec::length;
+use crate::delta::Earlier;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::idle::Idle;
@@ -94,6 +96,8 @@ pub(super) struct Line {
     frames_in_flight: usize,
     placed: Placed,
     waiting: Vec<Waiting>,
+    /// The blobs of earlier sets that frames and records refer to.
+    pub(super) needs: BTreeSet<Digest>,
     on_volume: OnVolume,
 }
 
@@ -105,6 +109,7 @@ impl Line {
         journal: Journal,
         (done, handled): (Vec<Done>, BTreeSet<u32>),
         on_volume: OnVolume,
+        earlier: Arc<Earlier>,
     ) -> Self {
         Self {
             head,
@@ -116,8 +121,9 @@ impl Line {
             handled,
             events: VecDeque::new(),
             frames_in_flight: 0,
-            placed: Placed::default(),
+            placed: Placed::new(earlier),
             waiting: Vec::new(),
+            needs: BTreeSet::new(),
             on_volume,
         }
     }
@@ -167,9 +173,11 @@ impl Line {
         let packed = frame.promise.wait()?;
         let bytes = length(&packed.header).saturating_add(length(&packed.stored));
         let volume = self.volume_with(|volume| volume.has_room_for_frame(bytes), "a frame")?;
+        let runs: Vec<Digest> = packed.codec.runs().iter().map(|run| run.digest).collect();
         let offset = volume.push_frame(packed, &frame.chunks);
         let number = volume.number();
         volume.settle()?;
+        self.needs.extend(runs);
         self.placed.put(frame.id, number, offset);
         self.waiting.iter_mut().for_each(|waiting| {
             waiting.missing.remove(&frame.id);
@@ -192,6 +200,7 @@ impl Line {
         for Waiting { blob, laid, .. } in complete {
             let (recipe, plain) = laid.recipe(blob.form, &self.placed)?;
             let record = Record { digest: blob.digest, bytes: blob.bytes, note: blob.note, recipe, plain };
+            self.needs.extend(record.runs().map(|run| run.digest));
             let volume = self.volume_with(|volume| volume.has_room_for_record(&record), "the record of a blob")?;
             volume.push_record(record);
             volume.settle()?;

@@ -9,24 +9,31 @@
 mod builder;
 mod catalogue;
 mod journal;
+mod layer;
 mod line;
 mod output;
+mod place;
 mod pool;
+mod prefix;
 mod resume;
 mod volume;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use self::builder::Builder;
 pub use self::journal::Done;
+use self::journal::Entry;
 use self::line::{Event, Laid, Line};
+use self::place::Spot;
 use self::volume::Tail;
 use crate::chunk::Shape;
 use crate::codec::length;
+use crate::delta::{Blob, Earlier, Gathered, Key};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::gzip::{At, Content, Inflated, Plan};
@@ -69,6 +76,8 @@ pub struct Options {
     pub level: i32,
     /// Threads that compress.
     pub threads: usize,
+    /// What the chunk index of the set may take in memory while it is made, in bytes.
+    pub index_bytes: u64,
 }
 
 /// What kind of content a blob is; it decides how it is stored.
@@ -135,8 +144,10 @@ pub struct Closing {
     pub index_json: Vec<u8>,
     /// Name and version of the program.
     pub writer: String,
-    /// Where the catalogue goes, besides the folder of the volumes where the set has more than one.
+    /// Where the catalogue goes, besides the folder of the volumes where the set has more than one; and the chunk index.
     pub catalogue: Option<PathBuf>,
+    /// The blobs that the set lists: its chunk index is of these.
+    pub listed: BTreeSet<Digest>,
 }
 
 /// A finished set.
@@ -158,11 +169,18 @@ pub struct SetWriter {
     line: Line,
     known: HashSet<Digest>,
     blob_bytes: u64,
+    earlier: Arc<Earlier>,
+    gathered: Gathered,
 }
 
 impl SetWriter {
     /// Begins the set, or goes on with what an earlier run with the same head has written.
     pub fn create(head: Head, options: Options, on_volume: OnVolume) -> Result<Self> {
+        Self::create_after(head, options, Arc::default(), on_volume)
+    }
+
+    /// The same, for a set that takes from earlier ones what it can.
+    pub fn create_after(head: Head, options: Options, earlier: Arc<Earlier>, on_volume: OnVolume) -> Result<Self> {
         if options.cap < MIN_CAP {
             return Err(Error::new(Kind::Limit, format!("a cap of {} bytes is below the smallest, {MIN_CAP}", options.cap)));
         }
@@ -170,7 +188,7 @@ impl SetWriter {
             return Err(Error::new(Kind::Limit, format!("zstd level {} is not between 1 and {}", options.level, crate::frame::MAX_LEVEL)));
         }
         std::fs::create_dir_all(&options.scratch).map_err(|error| Error::io(&options.scratch, &error))?;
-        let mut set = resume::open(head, options, on_volume)?;
+        let mut set = resume::open(head, options, earlier, on_volume)?;
         set.line.hand_over()?;
         Ok(set)
     }
@@ -205,12 +223,13 @@ impl SetWriter {
         let Self { builder, line, .. } = self;
         let after = |builder: &mut Builder| line.put_frames(builder);
         let mut inflated = Inflated::new(content, plan);
-        let plain = builder.chunk(&blob.digest, Shape::Tar, &mut inflated, after)?;
+        let (plain, chunks) = builder.chunk(&blob.digest, Shape::Tar, &mut inflated, after)?;
         let mut left = At::new(content, blob.bytes.saturating_sub(plan.rest_bytes));
         let after = |builder: &mut Builder| line.put_frames(builder);
-        let rest = builder.chunk(&blob.digest, Shape::Plain, &mut left, after)?;
+        let (rest, _) = builder.chunk(&blob.digest, Shape::Plain, &mut left, after)?;
         line.put_frames(builder)?;
         let digest = inflated.finish();
+        self.gather(&blob, &plain, chunks)?;
         self.line.put(Event::End(blob, Laid::Plain { pieces: plan.pieces(), rest, digest, plain }))
     }
 
@@ -226,22 +245,45 @@ impl SetWriter {
     fn store(&mut self, blob: NewBlob, content: &mut dyn Read) -> Result<Event> {
         let Self { builder, line, .. } = self;
         let after = |builder: &mut Builder| line.put_frames(builder);
-        let spots = match blob.form {
-            Form::Packed => builder.wrap(&blob.digest, content, after)?,
+        let (spots, chunks) = match blob.form {
+            Form::Packed => (builder.wrap(&blob.digest, content, after)?, Vec::new()),
             Form::Tar => builder.chunk(&blob.digest, Shape::Tar, content, after)?,
             Form::Plain | Form::Document => builder.chunk(&blob.digest, Shape::Plain, content, after)?,
         };
         line.put_frames(builder)?;
         check_length(&blob, spots.iter().fold(0, |sum: u64, spot| sum.saturating_add(spot.bytes.into())))?;
+        if blob.form != Form::Packed {
+            self.gather(&blob, &spots, chunks)?;
+        }
         Ok(Event::End(blob, Laid::Whole(spots)))
+    }
+
+    /// Takes note of the chunks of the plain form of a blob: later sets can refer to it.
+    fn gather(&mut self, blob: &NewBlob, plain: &[Spot], chunks: Vec<(Key, u64)>) -> Result<()> {
+        let plain_bytes = plain.iter().fold(0u64, |sum, spot| sum.saturating_add(spot.bytes.into()));
+        let blob = Blob { digest: blob.digest, bytes: blob.bytes, plain_bytes };
+        self.gathered.add(blob, chunks.iter().copied());
+        self.line.journal.append(&Entry::Chunks(blob, chunks))
+    }
+
+    /// Writes everything that was added; says which blobs of earlier sets this one refers to, and their sizes in bytes.
+    pub fn settle(&mut self) -> Result<BTreeMap<Digest, u64>> {
+        self.builder.flush()?;
+        self.line.put_frames(&mut self.builder)?;
+        self.line.settle(0)?;
+        let blobs = self.earlier.chunks.blobs().iter();
+        Ok(blobs.filter(|blob| self.line.needs.contains(&blob.digest)).map(|blob| (blob.digest, blob.bytes)).collect())
     }
 
     /// Ends the set: what is left is written, the last volume gets the set manifest and its name, and the catalogue is made.
     pub fn finish(mut self, closing: Closing) -> Result<Finished> {
-        self.builder.flush()?;
-        self.line.put_frames(&mut self.builder)?;
-        let mut line = self.line;
-        line.settle(0)?;
+        self.settle()?;
+        let (mut line, mut chunks) = (self.line, self.gathered);
+        if let Some(folder) = &closing.catalogue {
+            chunks.inherit(&self.earlier.chunks, |digest| closing.listed.contains(digest));
+            std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
+            chunks.finish().write(&chunks_path(folder, &stem(&line.head)), line.head.set)?;
+        }
         let manifest = line.end_set(&closing)?;
         finish(line, &closing, manifest)
     }
@@ -255,7 +297,7 @@ pub fn complete(manifest: SetManifest, closing: &Closing, options: Options, on_v
     if !resume::is_begun(&head, &options) {
         return Ok(None);
     }
-    let line = resume::open(head, options, on_volume)?.line;
+    let line = resume::open(head, options, Arc::default(), on_volume)?.line;
     if line.done.len() == manifest.volumes.len() { finish(line, closing, manifest).map(Some) } else { Ok(None) }
 }
 
@@ -317,6 +359,12 @@ fn stem(head: &Head) -> String {
 
 fn volume_name(head: &Head, series: char, number: u32) -> String {
     format!("{}.{series}{number:03}.ocm.tar", stem(head))
+}
+
+/// Where the chunk index of a set is, beside its catalogue: `stem` is what its file names begin with.
+#[must_use]
+pub fn chunks_path(folder: &Path, stem: &str) -> PathBuf {
+    folder.join(format!("{stem}.chunks"))
 }
 
 /// Writes a small file so that it is there whole or not at all.

@@ -8,18 +8,22 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use super::prefix::Prefix;
+use crate::delta::{Earlier, Slice};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::frame;
-use crate::layout::{Codec, FrameHeader};
+use crate::layout::{Codec, FrameHeader, MAX_DEPTH};
 
 /// How a frame is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum How {
     /// It is one already, of this many bytes: content that was compressed when it came.
     Wrapped(u32),
     /// By zstd at this level.
     Level(i32),
+    /// By zstd at this level, after older versions of its content.
+    After(i32, Prefix, Arc<Earlier>),
 }
 
 /// A frame as it stands in a pack.
@@ -29,11 +33,16 @@ pub(super) struct Packed {
     pub(super) header: Vec<u8>,
     /// The zstd frame.
     pub(super) stored: Vec<u8>,
-    /// Its SHA-256.
+    /// How it is compressed.
+    pub(super) codec: Codec,
+    /// The SHA-256 that covers it.
     pub(super) digest: Digest,
     /// The length of its content.
     pub(super) plain_bytes: u32,
 }
+
+/// A frame with a prefix that is this many times smaller than its content would not be as small without one.
+const CLEAR_GAIN: usize = 8;
 
 struct Job {
     content: Vec<u8>,
@@ -101,11 +110,32 @@ fn work(queue: &Mutex<Receiver<Job>>) {
 
 fn pack(content: Vec<u8>, how: How) -> Result<Packed> {
     let small = |length: usize| u32::try_from(length).map_err(|_| Error::limit("frame: more than 4 GiB"));
-    let (stored, plain_bytes) = match how {
-        How::Wrapped(plain_bytes) => (content, plain_bytes),
-        How::Level(level) => (frame::compress(&content, level)?, small(content.len())?),
+    let (codec, stored, plain_bytes) = match how {
+        How::Wrapped(plain_bytes) => (Codec::Zstd, content, plain_bytes),
+        How::Level(level) => (Codec::Zstd, frame::compress(&content, level)?, small(content.len())?),
+        How::After(level, prefix, earlier) => {
+            let (codec, stored) = patch(&content, level, &prefix, &earlier)?;
+            (codec, stored, small(content.len())?)
+        }
     };
-    let (stored_bytes, digest) = (small(stored.len())?, Digest::of(&stored));
-    let header = FrameHeader { codec: Codec::Zstd, stored_bytes, plain_bytes, digest }.encode();
-    Ok(Packed { header, stored, digest, plain_bytes })
+    let (stored_bytes, digest) = (small(stored.len())?, codec.digest(&stored));
+    let header = FrameHeader { codec: codec.clone(), stored_bytes, plain_bytes, digest }.encode();
+    Ok(Packed { header, stored, codec, digest, plain_bytes })
+}
+
+/// Compresses content after older versions of it, where that is worth what it costs to read it.
+fn patch(content: &[u8], level: i32, prefix: &Prefix, earlier: &Earlier) -> Result<(Codec, Vec<u8>)> {
+    let (runs, Slice { bytes, depth }) = prefix.read(earlier)?;
+    let depth = depth.saturating_add(1);
+    if runs.is_empty() || depth > MAX_DEPTH {
+        return Ok((Codec::Zstd, frame::compress(content, level)?));
+    }
+    let patched = frame::compress_after(content, level, &bytes)?;
+    let codec = Codec::Prefix { depth, runs };
+    if patched.len() < content.len() / CLEAR_GAIN {
+        return Ok((codec, patched));
+    }
+    let alone = frame::compress(content, level)?;
+    let gains = patched.len() < alone.len() / 8 * 7;
+    Ok(if gains { (codec, patched) } else { (Codec::Zstd, alone) })
 }

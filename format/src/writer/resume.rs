@@ -11,16 +11,18 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::builder::{Builder, Place};
+use super::builder::Builder;
 use super::journal::{Done, Entry, Journal, Mark};
 use super::line::Line;
+use super::place::Place;
 use super::volume::{VolumeWriter, partial_of};
 use super::{Head, OnVolume, Options, SetWriter, header_of, stem, volume_name};
 use crate::codec::length;
+use crate::delta::{Blob, Earlier, Gathered, Key};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::index::MemberKind;
-use crate::layout::{Codec, FIXED_BYTES, FOOTER_FROM_END, Footer, FrameHeader, VolumeKind};
+use crate::layout::{FIXED_BYTES, FOOTER_FROM_END, Footer, FrameHeader, VolumeKind};
 use crate::tar;
 
 /// What the notes of an earlier run say.
@@ -32,6 +34,8 @@ struct Notes {
     marks: Vec<(u32, Vec<Mark>)>,
     /// Up to where the file of the last volume is durable.
     durable: u64,
+    /// Into which chunks blobs were cut.
+    chunks: Vec<(Blob, Vec<(Key, u64)>)>,
 }
 
 impl Notes {
@@ -49,6 +53,7 @@ impl Notes {
                 Entry::Synced { end } => notes.durable = end,
                 Entry::Done(done) => notes.done.push(done),
                 Entry::Handled { number, .. } => drop(notes.handled.insert(number)),
+                Entry::Chunks(blob, chunks) => notes.chunks.push((blob, chunks)),
             }
         }
         notes
@@ -71,7 +76,7 @@ pub(super) fn is_begun(head: &Head, options: &Options) -> bool {
 }
 
 /// Opens the set: begun anew, or as far as an earlier run came.
-pub(super) fn open(head: Head, options: Options, on_volume: OnVolume) -> Result<SetWriter> {
+pub(super) fn open(head: Head, options: Options, earlier: Arc<Earlier>, on_volume: OnVolume) -> Result<SetWriter> {
     let path = journal_path(&head, &options);
     let (journal, entries) = match Journal::open(&path, head.set)? {
         Some((journal, entries)) => (journal, entries),
@@ -81,9 +86,11 @@ pub(super) fn open(head: Head, options: Options, on_volume: OnVolume) -> Result<
     let open = notes.open_volume();
     let frame_bytes = frame_bytes(&options);
     let (threads, level) = (options.threads, options.level);
-    let line = Line::new(head, options, journal, (notes.done, notes.handled), on_volume);
-    let builder = Builder::new(threads, level, frame_bytes, Arc::clone(&line.idle));
-    let mut set = SetWriter { builder, line, known: HashSet::new(), blob_bytes: 0 };
+    let mut gathered = Gathered::new(options.index_bytes);
+    notes.chunks.into_iter().for_each(|(blob, chunks)| gathered.add(blob, chunks));
+    let line = Line::new(head, options, journal, (notes.done, notes.handled), on_volume, Arc::clone(&earlier));
+    let builder = Builder::new(threads, level, frame_bytes, Arc::clone(&line.idle), Arc::clone(&earlier));
+    let mut set = SetWriter { builder, line, known: HashSet::new(), blob_bytes: 0, gathered, earlier };
     for (number, marks) in &notes.marks {
         set.remember(*number, marks);
     }
@@ -123,6 +130,7 @@ impl SetWriter {
     /// Takes over what is in volume `number`.
     fn remember(&mut self, number: u32, marks: &[Mark]) {
         for mark in marks {
+            self.line.needs.extend(mark.needs.iter().copied());
             for (record, _) in &mark.records {
                 self.note(record.digest, record.bytes);
             }
@@ -205,13 +213,14 @@ fn is_sound(file: &File, mark: &Mark, time: u64) -> bool {
 fn is_sound_pack<'a>(mut content: &[u8], frames: &mut impl Iterator<Item = &'a crate::index::FrameRow>) -> bool {
     while !content.is_empty() {
         let Some(row) = frames.next() else { return false };
-        let header =
-            FrameHeader { codec: Codec::Zstd, stored_bytes: row.stored_bytes, plain_bytes: row.plain_bytes, digest: row.digest }.encode();
-        let Some(rest) = content.strip_prefix(header.as_slice()) else { return false };
+        let Ok((header, bytes)) = FrameHeader::decode(content) else { return false };
+        let says = (header.codec.number(), header.stored_bytes, header.plain_bytes, header.digest);
+        let rest = usize::try_from(bytes).ok().and_then(|bytes| content.get(bytes..));
+        let Some(rest) = rest.filter(|_| says == (row.codec, row.stored_bytes, row.plain_bytes, row.digest)) else { return false };
         let Some((stored, rest)) = usize::try_from(row.stored_bytes).ok().and_then(|size| rest.split_at_checked(size)) else {
             return false;
         };
-        if Digest::of(stored) != row.digest || length(stored) == 0 {
+        if header.codec.digest(stored) != row.digest || length(stored) == 0 {
             return false;
         }
         content = rest;

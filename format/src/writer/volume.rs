@@ -5,6 +5,7 @@
 //!
 //! *Not here:* which frames and blobs come when (`set`), the bytes of the index (`index`).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,12 +13,13 @@ use super::journal::{Done, Entry, Journal, Mark};
 use super::output::Output;
 use super::pool::Packed;
 use crate::codec::length;
+use crate::delta::Key;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
 use crate::idle::Idle;
 use crate::index::write::IndexWriter;
 use crate::index::{FrameRow, MemberKind, MemberRow};
-use crate::layout::{self, FLAG_CATALOGUE, FLAG_LAST, FLAG_SET, FOOTER_FROM_END, Footer, Header, VolumeKind};
+use crate::layout::{self, Codec, FLAG_CATALOGUE, FLAG_LAST, FLAG_SET, FOOTER_FROM_END, Footer, Header, VolumeKind};
 use crate::recipe::{Plain, Recipe, Record};
 use crate::tar;
 
@@ -58,7 +60,8 @@ struct Group {
     frame_bytes: u64,
     records: Vec<Record>,
     record_bytes: u64,
-    chunks: Vec<([u8; 32], u64)>,
+    chunks: Vec<(Key, u64)>,
+    needs: BTreeSet<Digest>,
     index_bytes: u64,
 }
 
@@ -135,12 +138,13 @@ impl VolumeWriter {
     }
 
     /// Takes in a frame; says where in the stream it begins. `chunks` are keys of its chunks and their offsets in it.
-    pub(super) fn push_frame(&mut self, frame: Packed, chunks: &[([u8; 32], u32)]) -> u64 {
+    pub(super) fn push_frame(&mut self, frame: Packed, chunks: &[(Key, u32)]) -> u64 {
         let stream_offset = self.group.frames.iter().fold(self.stream_bytes, |sum, frame| sum.saturating_add(frame.plain_bytes.into()));
         let group = &mut self.group;
         group.chunks.extend(chunks.iter().map(|(key, offset)| (*key, stream_offset.saturating_add(u64::from(*offset)))));
         group.frame_bytes = group.frame_bytes.saturating_add(length(&frame.header)).saturating_add(length(&frame.stored));
         group.index_bytes = group.index_bytes.saturating_add(ROW_BOUND);
+        group.needs.extend(frame.codec.runs().iter().map(|run| run.digest));
         group.frames.push(frame);
         stream_offset
     }
@@ -158,6 +162,7 @@ impl VolumeWriter {
     pub(super) fn push_record(&mut self, record: Record) {
         let group = &mut self.group;
         group.record_bytes = group.record_bytes.saturating_add(encoded_bytes(&record));
+        group.needs.extend(record.runs().map(|run| run.digest));
         group.index_bytes = group.index_bytes.saturating_add(index_bytes(&record));
         group.records.push(record);
     }
@@ -176,7 +181,8 @@ impl VolumeWriter {
             return Ok(());
         }
         let group = std::mem::take(&mut self.group);
-        let mut mark = Mark { pack: self.packs.saturating_add(1), chunks: group.chunks, ..Mark::default() };
+        let needs = group.needs.into_iter().collect();
+        let mut mark = Mark { pack: self.packs.saturating_add(1), chunks: group.chunks, needs, ..Mark::default() };
         let mut out = Vec::new();
         let mut verbatim_offsets = std::collections::BTreeMap::new();
         for (digest, content) in &group.verbatim {
@@ -204,7 +210,8 @@ impl VolumeWriter {
     }
 
     fn put_pack(&mut self, parts: &mut Vec<Vec<u8>>, frames: Vec<Packed>, bytes: u64, mark: &mut Mark) -> Result<()> {
-        let name = format!("packs/{:06}.zst", mark.pack);
+        let has_prefix = frames.iter().any(|frame| frame.codec != Codec::Zstd);
+        let name = format!("packs/{:06}.{}", mark.pack, if has_prefix { "pzst" } else { "zst" });
         let offset = self.end;
         parts.push(tar::header(&name, bytes, self.header.time)?.to_vec());
         let (mut file_offset, mut stream_offset) = (offset.saturating_add(tar::BLOCK), self.stream_bytes);
@@ -212,8 +219,8 @@ impl VolumeWriter {
         for frame in frames {
             file_offset = file_offset.saturating_add(length(&frame.header));
             let stored_bytes = u32::try_from(frame.stored.len()).map_err(|_| Error::limit("frame: more than 4 GiB"))?;
-            let (plain_bytes, digest) = (frame.plain_bytes, frame.digest);
-            mark.frames.push(FrameRow { stream_offset, plain_bytes, file_offset, stored_bytes, codec: 1, digest });
+            let (plain_bytes, digest, codec) = (frame.plain_bytes, frame.digest, frame.codec.number());
+            mark.frames.push(FrameRow { stream_offset, plain_bytes, file_offset, stored_bytes, codec, digest });
             hasher.update(digest.bytes());
             file_offset = file_offset.saturating_add(stored_bytes.into());
             stream_offset = stream_offset.saturating_add(plain_bytes.into());

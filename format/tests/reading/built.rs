@@ -74,7 +74,7 @@ impl Built {
                 Some((runs, bytes)) => (Codec::Prefix { depth: 1, runs: runs.clone() }, compress_after(frame.plain, bytes)),
             };
             patch |= frame.prefix.is_some();
-            let digest = Digest::of(&stored);
+            let digest = codec.digest(&stored);
             let sizes = (stored.len() as u32, frame.plain.len() as u32);
             content.extend(FrameHeader { codec, stored_bytes: sizes.0, plain_bytes: sizes.1, digest }.encode());
             let file_offset = begin + content.len() as u64;

@@ -36,7 +36,15 @@ impl Made {
         let lineage = Lineage { id: Id([9; 16]), name: "lab".into() };
         let head = Head { set: Id([id; 16]), lineage, generation: u32::from(id), time: 1_700_000_000, parent: None };
         let scratch = folder.path().join(".ocm");
-        let options = Options { folder: folder.path().into(), scratch: scratch.clone(), cap, frame_bytes, level: 3, threads: 2 };
+        let options = Options {
+            folder: folder.path().into(),
+            scratch: scratch.clone(),
+            cap,
+            frame_bytes,
+            level: 3,
+            threads: 2,
+            index_bytes: 1 << 20,
+        };
         let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
         for (form, content) in &blobs {
             let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: "a note".into() };
@@ -51,6 +59,7 @@ impl Made {
             index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
             writer: "test".into(),
             catalogue: Some(scratch),
+            listed: Default::default(),
         };
         let finished = set.finish(closing).expect("finished");
         Self { folder, finished, blobs }

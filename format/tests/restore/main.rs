@@ -100,7 +100,15 @@ impl Sample {
     }
 
     fn begin(&self, folder: &Path, cap: u64) -> SetWriter {
-        let options = Options { folder: folder.into(), scratch: folder.join(".ocm"), cap, frame_bytes: 1 << 18, level: 3, threads: 2 };
+        let options = Options {
+            folder: folder.into(),
+            scratch: folder.join(".ocm"),
+            cap,
+            frame_bytes: 1 << 18,
+            level: 3,
+            threads: 2,
+            index_bytes: 1 << 20,
+        };
         SetWriter::create(self.head.clone(), options, Box::new(|_| Ok(Fate::Kept))).expect("a writer")
     }
 
@@ -123,6 +131,7 @@ impl Sample {
             index_json: self.index_json.clone(),
             writer: "test".into(),
             catalogue: None,
+            listed: Default::default(),
         }
     }
 }

@@ -194,7 +194,7 @@ pub(in crate::cli) mod tests {
     use crate::image::{Digest, Item};
     use crate::plan::Summary;
     use crate::transfer::{self, Report};
-    use crate::workflow::sync::{Space, VolumeOutcome};
+    use crate::workflow::sync::{Depth, Space, VolumeOutcome};
 
     /// An item that is there.
     pub(in crate::cli) fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
@@ -210,6 +210,7 @@ pub(in crate::cli) mod tests {
             dry_run: false,
             space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, volumes: 1, cap_bytes: 4 << 30 }),
             parent: None,
+            depth: Some(Depth::Chunk),
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
             receipt: None,
@@ -229,6 +230,7 @@ pub(in crate::cli) mod tests {
             root,
             parent: Some(ParentOutcome::Set { generation: 1, id: "01".repeat(16), root, confirmed: true }),
             chain: 1,
+            depth: Some(Depth::Patch),
             items_complete: complete,
             items: 2,
             blob_bytes: 2 << 30,

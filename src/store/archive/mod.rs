@@ -6,6 +6,7 @@
 //! *Not here:* which set a run builds on, receipts and the ledger (`workflow`).
 
 pub mod asked;
+mod basis;
 pub mod check;
 mod copy;
 mod document;
@@ -28,6 +29,7 @@ mod unfinished;
 pub mod view;
 pub mod why;
 
+pub use basis::{Basis, Delta, Depth};
 pub use gzip::{Count, GzipShare};
 pub use holding::Holding;
 pub use lock::Lock;

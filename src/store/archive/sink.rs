@@ -5,16 +5,18 @@
 //!
 //! *Not here:* which parent, which items stay (`workflow`); volumes and frames (`ocm_format`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
+use ocm_format::delta::Earlier;
 use ocm_format::gzip::{Verdict, find};
 use ocm_format::layout::Id;
 use ocm_format::set::{Lineage, Needs as FormatNeeds};
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume, Options, SetWriter};
 
+use super::basis::{Basis, Delta, Depth};
 use super::gzip::GzipShare;
 use super::needs::Needs;
 use super::packing::{GZIP, Packing, form_of};
@@ -51,6 +53,10 @@ pub struct NewSet {
     pub cap: u64,
     /// How content is packed.
     pub packing: Packing,
+    /// What it can take from earlier sets.
+    pub basis: Basis,
+    /// What its own chunk index may take in memory, with that of the parent, in bytes.
+    pub delta: Delta,
     /// Threads that compress.
     pub threads: usize,
     /// Notes of roots, found again when a volume is scanned.
@@ -91,6 +97,8 @@ pub struct Written {
     pub blob_bytes: u64,
     /// What became of the gzip blobs of this run.
     pub gzip: GzipShare,
+    /// How deep the delta goes; `None` of a base.
+    pub depth: Option<Depth>,
     /// Its volumes.
     pub volumes: Vec<WrittenVolume>,
     /// The files of its catalogue.
@@ -111,6 +119,7 @@ struct Shared {
     notes: BTreeMap<Digest, String>,
     options: serde_json::Value,
     replays: bool,
+    depth: Depth,
     catalogue: PathBuf,
     stopped: Stopped,
     state: Mutex<State>,
@@ -129,7 +138,7 @@ type Stopped = Arc<OnceLock<Error>>;
 
 /// The writer of the set. It is opened when there is something to write, so that a plan alone leaves nothing behind.
 enum Writer {
-    Ready(Box<(Head, Options, OnVolume)>),
+    Ready(Box<(Head, Options, Arc<Earlier>, OnVolume)>),
     Open(Box<SetWriter>),
     Finished,
 }
@@ -139,8 +148,8 @@ impl Writer {
         if let Self::Ready(_) = self
             && let Self::Ready(ready) = std::mem::replace(self, Self::Finished)
         {
-            let (head, options, on_volume) = *ready;
-            *self = Self::Open(Box::new(SetWriter::create(head, options, on_volume).map_err(|error| told(&error))?));
+            let (head, options, earlier, on_volume) = *ready;
+            *self = Self::Open(Box::new(SetWriter::create_after(head, options, earlier, on_volume).map_err(|error| told(&error))?));
         }
         match self {
             Self::Open(writer) => Ok(writer),
@@ -176,10 +185,11 @@ impl ArchiveSink {
         let scratch = new.folder.join(SCRATCH);
         let stage = Stage::new(scratch.clone());
         let (cap, threads, Packing { frame_bytes, level, replays }) = (new.cap, new.threads, new.packing);
-        let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes, level, threads };
+        let index_bytes = new.delta.chunk_bytes();
+        let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes, level, threads, index_bytes };
         let stopped = Stopped::default();
         let handed = handing(new.on_volume, Arc::clone(&stopped));
-        let mut writer = Writer::Ready(Box::new((head, options, handed)));
+        let mut writer = Writer::Ready(Box::new((head, options, new.basis.earlier, handed)));
         if resume {
             writer.open().map_err(|error| cause(&stopped, error))?;
         }
@@ -191,6 +201,7 @@ impl ArchiveSink {
             notes: new.notes,
             options: new.options,
             replays,
+            depth: new.basis.depth,
             catalogue: new.catalogue,
             stopped,
             state: Mutex::new(state),
@@ -306,8 +317,9 @@ impl Shared {
         let needs = Needs::of(&all, |wanted| self.manifest(wanted))?;
         needs.manifests.iter().try_for_each(|manifest| self.store_manifest(manifest.clone()))?;
         let mut state = self.state();
-        let writer = state.writer.take()?;
-        let elsewhere: BTreeMap<Digest, u64> = needs.blobs.into_iter().filter(|(digest, _)| !writer.has(digest)).collect();
+        let mut writer = state.writer.take()?;
+        let mut elsewhere = writer.settle().map_err(|error| self.cause(told(&error)))?;
+        elsewhere.extend(needs.blobs.iter().filter(|(digest, _)| !writer.has(digest)).map(|(digest, bytes)| (*digest, *bytes)));
         let chain = self.parent.as_ref().map_or(0, |parent| parent.chain_of_child(!elsewhere.is_empty()));
         let closing = Closing {
             items: document::items(&all)?,
@@ -318,11 +330,14 @@ impl Shared {
             index_json: document::index_json(&all)?,
             writer: concat!("ocm ", env!("CARGO_PKG_VERSION")).to_owned(),
             catalogue: Some(self.catalogue.clone()),
+            listed: needs.blobs.into_keys().collect(),
         };
         let blob_bytes = writer.blob_bytes();
         let finished = writer.finish(closing).map_err(|error| self.cause(told(&error)))?;
         state.behind.clear()?;
-        Ok(written(finished, all, blob_bytes, std::mem::take(&mut state.gzip)))
+        let mut written = written(finished, all, blob_bytes, std::mem::take(&mut state.gzip));
+        written.depth = self.parent.as_ref().map(|_| self.depth);
+        Ok(written)
     }
 }
 
@@ -377,6 +392,7 @@ pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: Ha
         frame_bytes: Packing::default().frame_bytes,
         level: 1,
         threads: 1,
+        index_bytes: 0,
     };
     let closing = Closing {
         items: manifest.items.clone(),
@@ -387,6 +403,7 @@ pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: Ha
         index_json: document::index_json(&set.contents)?,
         writer: manifest.writer.clone(),
         catalogue: Some(catalogue),
+        listed: BTreeSet::new(),
     };
     let stopped = Stopped::default();
     let done = ocm_format::writer::complete(manifest, &closing, options, handing(on_volume, Arc::clone(&stopped)));
@@ -404,6 +421,7 @@ fn written(finished: Finished, contents: Contents, blob_bytes: u64, gzip: GzipSh
         chain: finished.manifest.needs.chain,
         blob_bytes,
         gzip,
+        depth: None,
         volumes,
         catalogue: finished.catalogue,
     }

@@ -12,10 +12,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream;
 use ocm_format::catalogue::Catalogue;
+use ocm_format::delta::Older;
 use ocm_format::digest::Digest;
 use ocm_format::error::Kind;
 use ocm_format::layout::Id;
-use ocm_format::reader::{Options, Reader};
+use ocm_format::reader::{BlobInfo, Options, Reader};
 use ocm_format::set::{ParentSet, SetFiles, SetManifest};
 
 use super::shelf::{KnownSet, Shelf};
@@ -39,7 +40,8 @@ pub struct SetFacts {
     pub contents: Contents,
 }
 
-/// Sets of an archive, as a source.
+/// Sets of an archive, as a source. Clones share everything.
+#[derive(Clone)]
 pub struct ArchiveSource {
     inner: Arc<Inner>,
 }
@@ -153,6 +155,22 @@ impl ArchiveSource {
             Err(error) if error.kind() == Kind::Missing => Ok(false),
             Err(error) => Err(told(&error)),
         }
+    }
+
+    /// The plain forms of its blobs.
+    pub(super) fn older(&self) -> Arc<dyn Older> {
+        Arc::new(self.inner.reader.clone())
+    }
+
+    /// Whether the volumes of the sets that it reads are here, and not their catalogues alone.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        self.inner.sets.iter().all(|set| self.inner.reader.volumes(set.manifest.set).next().is_some())
+    }
+
+    /// What is known of a blob.
+    pub(super) fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>, ocm_format::error::Error> {
+        self.inner.reader.blob(digest)
     }
 
     /// The manifest with this digest, now.

@@ -59,7 +59,9 @@ impl Line {
                 .cloned(),
             None => Some(newest),
         };
-        line.parent = parent.map(|set| Parent::open(&set, &[shelf, known])).transpose()?;
+        let data = options.delta.data.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?;
+        let shelves: Vec<&Shelf> = std::iter::once(shelf).chain(&data).chain([known]).collect();
+        line.parent = parent.map(|set| Parent::open(&set, &shelves)).transpose()?;
         Ok(line)
     }
 
@@ -80,7 +82,9 @@ impl Line {
         };
         let newest = newest(wanted.into_iter())?.ok_or_else(nothing)?;
         let generation = next_generation(all.iter().chain(&there), newest.lineage);
-        let parent = Some(Parent::open(&newest, &[&shelf])?);
+        let data = options.delta.data.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?;
+        let shelves: Vec<&Shelf> = std::iter::once(&shelf).chain(&data).collect();
+        let parent = Some(Parent::open(&newest, &shelves)?);
         Ok(Self { lineage: Some(newest.lineage), name: newest.name, generation, parent })
     }
 }

@@ -26,7 +26,7 @@ use crate::image::place::Location;
 use crate::image::{Digest, Platform};
 use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Fate, Plan, Planned, Summary};
-pub use crate::store::archive::{Count, GzipShare, Packing};
+pub use crate::store::archive::{Count, Delta, Depth, GzipShare, Packing};
 use crate::transfer::{Class, Ending, Report};
 use crate::workspace::Workspace;
 
@@ -68,6 +68,8 @@ pub struct ArchiveOptions {
     pub only: bool,
     /// How content is packed.
     pub packing: Packing,
+    /// What is taken from earlier sets.
+    pub delta: Delta,
     /// A command that is run for each finished volume.
     pub on_volume: Option<String>,
     /// Let go of a volume's file once the command succeeded.
@@ -88,6 +90,9 @@ pub struct Outcome {
     /// What the set builds on that would be written, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentOutcome>,
+    /// How deep the delta goes, where the destination is an archive and a set is built on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<Depth>,
     /// What became of each item.
     pub report: Report,
     /// The set that was written; absent where there was nothing new, or the destination is no archive.
@@ -134,6 +139,9 @@ pub struct SetOutcome {
     pub parent: Option<ParentOutcome>,
     /// The longest chain of earlier sets that it needs; 0 where it needs none.
     pub chain: u64,
+    /// How deep the delta goes; absent for a base.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<Depth>,
     /// How many of its items are complete, and how many it lists.
     pub items_complete: usize,
     /// How many items it lists.
@@ -221,6 +229,7 @@ impl Outcome {
             dry_run: request.dry_run,
             space: None,
             parent: None,
+            depth: None,
             report: unmoved(plan),
             set: None,
             receipt: None,

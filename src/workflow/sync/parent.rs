@@ -75,6 +75,14 @@ impl Parent {
         }
     }
 
+    /// The source that reads it, where it is a set.
+    pub(super) fn source(&self) -> Option<&ArchiveSource> {
+        match self {
+            Self::Set(set) => Some(&set.1),
+            Self::Destination(_) => None,
+        }
+    }
+
     /// What it lists: a destination lists nothing that a set could inherit.
     pub(super) fn contents(&self) -> Option<&Contents> {
         match self {

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::image::{Contents, Digest, Item, Wanted};
 use crate::monitor::Event;
 use crate::plan::Plan;
-use crate::store::archive::{ArchiveSink, Lock, NewSet, Pinned, Shelf, Unfinished, Written};
+use crate::store::archive::{ArchiveSink, Basis, Depth, Lock, NewSet, Pinned, Shelf, Unfinished, Written};
 use crate::transfer::{self, transfer};
 use crate::workflow::blocking;
 use crate::workspace::Workspace;
@@ -50,8 +50,21 @@ pub(super) async fn bring(
         Some(unfinished) => pinned(unfinished, origins)?,
         None => origins.collect(request, None, settings).await?,
     };
-    let (mut new, draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
+    let parent = line.parent.as_ref().and_then(Parent::source).cloned();
+    let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
     new.lock.clone_from(&lock);
+    draft.depth = draft.parent.as_ref().map(|_| Depth::Blob);
+    if let Some(parent) = parent {
+        let (delta, catalogues, monitor, dry) = (new.delta.clone(), new.catalogue.clone(), Arc::clone(&settings.monitor), request.dry_run);
+        let opened = blocking(move || {
+            let outlook = Basis::outlook(&parent, &delta, &catalogues)?;
+            let basis = if dry { None } else { Some(Basis::open(&parent, &delta, &catalogues, monitor.as_ref())?) };
+            Ok((outlook, basis))
+        });
+        let (outlook, basis) = opened.await?;
+        draft.depth = Some(basis.as_ref().map_or(outlook, |basis| basis.depth));
+        new.basis = basis.unwrap_or_default();
+    }
     let done = draft.write(new, request, wanted, origins, settings, workspace).await;
     if let Some(lock) = lock {
         the_only_holder(&lock).await;
@@ -80,8 +93,8 @@ fn request_key(request: &Request, line: &Line) -> String {
     let from: Vec<String> = request.from.iter().map(ToString::to_string).collect();
     let platforms: Vec<String> = request.platforms.iter().map(ToString::to_string).collect();
     let text = format!(
-        "{from:?} {platforms:?} {} {} {:?} {} {:?} {} {:?}",
-        request.all_tags, archive.only, archive.packing, archive.volume_bytes, line.name, line.generation, parent
+        "{from:?} {platforms:?} {} {} {:?} {:?} {} {:?} {} {:?}",
+        request.all_tags, archive.only, archive.packing, archive.delta.depth, archive.volume_bytes, line.name, line.generation, parent
     );
     Digest::of(text.as_bytes()).hex()
 }
@@ -103,6 +116,8 @@ struct Draft {
     parent: Option<ParentOutcome>,
     unfinished: Unfinished,
     resumed: bool,
+    /// How deep the delta goes, where there is a parent.
+    depth: Option<Depth>,
     /// What is run for its files.
     command: Option<Command>,
     /// Which source each item comes from.
@@ -131,7 +146,7 @@ impl Draft {
         let contents = line.parent.as_ref().and_then(Parent::contents).cloned().unwrap_or_default();
         let said = line.parent.as_ref().map_or(Said::Nothing, Parent::said);
         let parent = line.parent.as_ref().map(|parent| parent.told(workspace)).transpose()?;
-        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
+        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished =
             Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
         let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
@@ -145,6 +160,8 @@ impl Draft {
             inherited: if archive.only { Contents::default() } else { contents },
             cap: archive.volume_bytes,
             packing: archive.packing,
+            basis: Basis::default(),
+            delta: archive.delta.clone(),
             threads: settings.threads,
             notes: wanted.iter().filter_map(|wanted| Some((wanted.item.digest()?, wanted.item.origin.to_string()))).collect(),
             options,
@@ -155,7 +172,7 @@ impl Draft {
         };
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
-        Ok((new, Self { said, parent, unfinished, resumed, sources: sources.collect(), command }))
+        Ok((new, Self { said, parent, unfinished, resumed, depth: None, sources: sources.collect(), command }))
     }
 
     async fn write(
@@ -175,6 +192,7 @@ impl Draft {
         let mut outcome = Outcome::new(&plan, request, workspace);
         let space = space::needed(&outcome.plan, settings.jobs, request.archive.volume_bytes);
         outcome.space = Some(space);
+        outcome.depth = self.depth;
         let after = sink.merge(&plan.contents());
         outcome.parent = self.parent.clone().filter(|_| request.dry_run);
         let nothing_new = self.said.has(&after) && !self.resumed;
@@ -250,6 +268,7 @@ impl Draft {
             root: written.root,
             parent: self.parent.clone(),
             chain: written.chain,
+            depth: written.depth,
             items_complete: items.iter().filter(|item| item.is_complete()).count(),
             items: items.len(),
             blob_bytes: written.blob_bytes,

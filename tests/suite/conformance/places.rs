@@ -116,6 +116,8 @@ impl Place for InArchive {
             parent: parent.map(BuildsOn::Set),
             cap: 300_000,
             packing: Packing { level: 3, ..Packing::default() },
+            basis: Default::default(),
+            delta: Default::default(),
             threads: 2,
             notes: Default::default(),
             options: serde_json::json!({}),

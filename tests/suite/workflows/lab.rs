@@ -79,6 +79,7 @@ impl Lab {
                 lineage: None,
                 only: false,
                 packing: Packing { level: 3, ..Packing::default() },
+                delta: Default::default(),
                 on_volume: None,
                 release: false,
             },

@@ -1,0 +1,41 @@
+//! Making the chunk index of a set again, from its data.
+
+use super::chunks::{Blob, Chunks};
+use super::{Gathered, Key, Older, key};
+use crate::chunk::{Chunker, Class, Shape};
+use crate::error::{Error, Result};
+
+/// Plain bytes that are read at a time.
+const STEP_BYTES: u64 = 1 << 20;
+
+impl Chunks {
+    /// The chunk index of these blobs, whose plain forms are read from `older`; in about `memory_bytes`.
+    pub fn of(blobs: impl IntoIterator<Item = Blob>, older: &dyn Older, memory_bytes: u64) -> Result<Self> {
+        let mut gathered = Gathered::new(memory_bytes);
+        for blob in blobs {
+            let chunks = cut(&blob, older)?;
+            gathered.add(blob, chunks);
+        }
+        Ok(gathered.finish())
+    }
+}
+
+fn cut(blob: &Blob, older: &dyn Older) -> Result<Vec<(Key, u64)>> {
+    let (mut chunks, mut cut_at, mut at) = (Vec::new(), 0u64, 0u64);
+    let mut take = |_: Class, chunk: &[u8]| -> Result<()> {
+        chunks.push((key(chunk), cut_at));
+        cut_at = cut_at.saturating_add(crate::codec::length(chunk));
+        Ok(())
+    };
+    let mut chunker = Chunker::new(Shape::Tar);
+    while at < blob.plain_bytes {
+        let slice = older.plain(&blob.digest, at, STEP_BYTES.min(blob.plain_bytes.saturating_sub(at)))?;
+        if slice.bytes.is_empty() {
+            return Err(Error::damaged(format!("blob {}: its plain form ends at {at} of {}", blob.digest, blob.plain_bytes)));
+        }
+        at = at.saturating_add(crate::codec::length(&slice.bytes));
+        chunker.push(&slice.bytes, &mut take)?;
+    }
+    chunker.finish(&mut take)?;
+    Ok(chunks)
+}

@@ -1,0 +1,273 @@
+//! Sets that take from earlier ones what they can: chunks as runs, older versions as prefixes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ocm_format::check;
+use ocm_format::delta::{Blob, Chunks, Earlier, Older, Versions};
+use ocm_format::digest::Digest;
+use ocm_format::error::Kind;
+use ocm_format::layout::Id;
+use ocm_format::reader::{self, Reader};
+use ocm_format::set::{self, Ancestor, Lineage, Needs, ParentSet, SetFiles};
+use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter, chunks_path};
+
+const MEMORY: u64 = 1 << 20;
+
+/// Bytes that do not shrink (xorshift).
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..length.div_ceil(8)).flat_map(next).take(length).collect()
+}
+
+/// A layer of generation `generation`: most files stay, some change in places, one is new; all times change.
+fn layer(name: &str, generation: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    for file in 0..12u64 {
+        let mut content = noise(file + name.len() as u64 * 100, 20_000 + 9_000 * file as usize);
+        if file % 4 == 0 {
+            for round in 0..generation {
+                for at in (0..content.len()).step_by(5_000) {
+                    content[at] = (round + 3 * file) as u8;
+                }
+            }
+        }
+        ocm_format::tar::put_member(&mut out, &format!("{name}-{file}"), &content, 1_600_000_000 + generation).expect("a member");
+    }
+    let new = noise(generation + 7_777, 30_000);
+    ocm_format::tar::put_member(&mut out, &format!("{name}-new-{generation}"), &new, 1_600_000_000).expect("a member");
+    out.extend([0; 1024]);
+    out
+}
+
+fn layers(generation: u64) -> Vec<Vec<u8>> {
+    ["base", "app", "tools"].iter().map(|name| layer(name, generation)).collect()
+}
+
+fn head(generation: u32, parent: Option<&Finished>) -> Head {
+    let lineage = Lineage { id: Id([2; 16]), name: "lab".into() };
+    let parent = parent.map(|parent| ParentSet::Set { id: parent.manifest.set, root: parent.root, generation: parent.manifest.generation });
+    Head { set: Id([generation as u8; 16]), lineage, generation, time: 1_700_000_000, parent }
+}
+
+fn options(folder: &Path, threads: usize) -> Options {
+    Options {
+        folder: folder.into(),
+        scratch: folder.join(".ocm"),
+        cap: 1 << 20,
+        frame_bytes: 256 << 10,
+        level: 3,
+        threads,
+        index_bytes: MEMORY,
+    }
+}
+
+fn closing(folder: &Path, parent: Option<&Finished>, listed: &[Vec<u8>]) -> Closing {
+    let own = parent.map(|parent| Ancestor { id: parent.manifest.set, root: parent.root, generation: parent.manifest.generation });
+    let before = parent.map(|parent| parent.manifest.ancestors.clone()).unwrap_or_default();
+    Closing {
+        items: serde_json::json!([]),
+        options: serde_json::json!({}),
+        ancestors: own.into_iter().chain(before).collect(),
+        needs: Needs::default(),
+        oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+        index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
+        writer: "test".into(),
+        catalogue: Some(folder.join("catalogues")),
+        listed: listed.iter().map(|blob| Digest::of(blob)).collect(),
+    }
+}
+
+fn add(set: &mut SetWriter, blobs: &[Vec<u8>]) {
+    for content in blobs {
+        let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: Form::Tar, note: String::new() };
+        set.add(blob, &mut content.as_slice()).expect("stored");
+    }
+}
+
+fn write(folder: &Path, generation: u32, parent: Option<&Finished>, earlier: Earlier, threads: usize) -> Finished {
+    let blobs = layers(generation.into());
+    let mut set =
+        SetWriter::create_after(head(generation, parent), options(folder, threads), Arc::new(earlier), Box::new(|_| Ok(Fate::Kept)))
+            .expect("a writer");
+    add(&mut set, &blobs);
+    set.finish(closing(folder, parent, &blobs)).expect("finished")
+}
+
+fn sets(folders: &[&Path]) -> Vec<SetFiles> {
+    let mut sets: Vec<SetFiles> = folders.iter().flat_map(|folder| set::scan(folder).expect("a folder").sets).collect();
+    sets.sort_by_key(|set| std::cmp::Reverse(set.header.generation));
+    sets
+}
+
+fn reader(folders: &[&Path]) -> Reader {
+    Reader::open(&sets(folders), reader::Options::default())
+}
+
+fn index(folder: &Path, parent: &Finished) -> Chunks {
+    let path = chunks_path(&folder.join("catalogues"), &set::name::stem("lab", parent.manifest.generation, parent.manifest.set));
+    Chunks::read(&path, parent.manifest.set, MEMORY).expect("readable").expect("there")
+}
+
+fn by_chunks(folder: &Path, parent: &Finished) -> Earlier {
+    Earlier { chunks: index(folder, parent), versions: None }
+}
+
+fn by_patches(folder: &Path, parent: &Finished) -> Earlier {
+    let chunks = index(folder, parent);
+    let older: Arc<dyn Older> = Arc::new(reader(&[folder]));
+    Earlier { versions: Some(Versions::of(&chunks, older, MEMORY)), chunks }
+}
+
+fn bytes(made: &Finished) -> u64 {
+    made.volumes.iter().map(|(_, done)| done.bytes).sum()
+}
+
+fn comes_back(reader: &Reader, generation: u32) {
+    for content in layers(generation.into()) {
+        let mut read = Vec::new();
+        let mut stream = reader.stream(&Digest::of(&content)).expect("a blob");
+        while let Some(chunk) = stream.next_chunk().expect("content") {
+            read.extend_from_slice(&chunk);
+        }
+        assert!(read == content);
+    }
+}
+
+fn sound(folder: &Path) {
+    let all = sets(&[folder]);
+    for (place, set) in all.iter().enumerate() {
+        let parents: Vec<&SetFiles> = all[place + 1..].iter().collect();
+        let normal = check::Options { quick: false, deep: true, threads: 2 };
+        let report = check::check(set, &parents, normal, &mut |_| std::ops::ControlFlow::Continue(()));
+        assert!(report.is_sound(), "{:?}", report.damage);
+    }
+}
+
+#[test]
+fn each_depth_is_smaller_than_the_one_before_and_all_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = write(folder.path(), 1, None, Earlier::default(), 2);
+    let depths = [("blob", Earlier::default()), ("chunk", by_chunks(folder.path(), &base)), ("patch", by_patches(folder.path(), &base))];
+    let mut sizes = BTreeMap::new();
+    for (depth, earlier) in depths {
+        let beside = tempfile::tempdir().expect("a folder");
+        let made = write(beside.path(), 2, Some(&base), earlier, 2);
+        sizes.insert(depth, bytes(&made));
+        comes_back(&reader(&[beside.path(), folder.path()]), 2);
+        comes_back(&reader(&[beside.path(), folder.path()]), 1);
+        let packs = std::process::Command::new("tar").arg("tf").arg(&made.volumes[0].0).output().expect("tar");
+        let has_patches = String::from_utf8_lossy(&packs.stdout).contains(".pzst");
+        assert_eq!(has_patches, depth == "patch", "{depth}");
+    }
+    assert!(sizes["chunk"] * 2 < sizes["blob"] && sizes["patch"] * 3 < sizes["chunk"] * 2, "{sizes:?}");
+}
+
+#[test]
+fn a_chain_of_patches_stays_readable_and_sound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut last = write(folder.path(), 1, None, Earlier::default(), 2);
+    for generation in 2..=9 {
+        let earlier = by_patches(folder.path(), &last);
+        last = write(folder.path(), generation, Some(&last), earlier, 2);
+        comes_back(&reader(&[folder.path()]), generation);
+    }
+    sound(folder.path());
+}
+
+#[test]
+fn without_the_parent_the_content_is_missing_not_damaged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = write(folder.path(), 1, None, Earlier::default(), 2);
+    for earlier in [by_chunks(folder.path(), &base), by_patches(folder.path(), &base)] {
+        let alone = tempfile::tempdir().expect("a folder");
+        write(alone.path(), 2, Some(&base), earlier, 2);
+        let reader = reader(&[alone.path()]);
+        let error = reader.stream(&Digest::of(&layers(2)[0])).expect("a record").next_chunk().map(drop);
+        let error = error.and_then(|()| {
+            let mut stream = reader.stream(&Digest::of(&layers(2)[0]))?;
+            while stream.next_chunk()?.is_some() {}
+            Ok(())
+        });
+        assert_eq!(error.expect_err("the parent is elsewhere").kind(), Kind::Missing);
+    }
+}
+
+#[test]
+fn the_number_of_threads_and_an_interruption_change_no_byte() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = write(folder.path(), 1, None, Earlier::default(), 2);
+    let files = |made: &Finished| made.volumes.iter().map(|(path, _)| std::fs::read(path).expect("a volume")).collect::<Vec<_>>();
+    let whole = tempfile::tempdir().expect("a folder");
+    let expected = write(whole.path(), 2, Some(&base), by_patches(folder.path(), &base), 1);
+    let index_of = |folder: &Path, made: &Finished| index(folder, made);
+    for stop_after in 0..=layers(2).len() {
+        let cut = tempfile::tempdir().expect("a folder");
+        let earlier = Arc::new(by_patches(folder.path(), &base));
+        let begin = || {
+            SetWriter::create_after(head(2, Some(&base)), options(cut.path(), 8), Arc::clone(&earlier), Box::new(|_| Ok(Fate::Kept)))
+                .expect("a writer")
+        };
+        let mut first = begin();
+        add(&mut first, &layers(2)[..stop_after]);
+        drop(first);
+        let mut second = begin();
+        add(&mut second, &layers(2));
+        let made = second.finish(closing(cut.path(), Some(&base), &layers(2))).expect("finished");
+        assert!(files(&made) == files(&expected), "after {stop_after}");
+        assert!(index_of(cut.path(), &made) == index_of(whole.path(), &expected));
+    }
+}
+
+#[test]
+fn an_index_that_is_made_again_from_the_data_is_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = write(folder.path(), 1, None, Earlier::default(), 2);
+    let blobs =
+        layers(1).into_iter().map(|layer| Blob { digest: Digest::of(&layer), bytes: layer.len() as u64, plain_bytes: layer.len() as u64 });
+    let again = Chunks::of(blobs, &reader(&[folder.path()]), MEMORY).expect("made");
+    assert!(again == index(folder.path(), &base));
+}
+
+#[test]
+fn a_blob_that_stays_is_found_through_the_next_index() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = write(folder.path(), 1, None, Earlier::default(), 2);
+    // Generation 2 has no new blob: it lists those of the base.
+    let set = SetWriter::create_after(
+        head(2, Some(&base)),
+        options(folder.path(), 2),
+        Arc::new(by_chunks(folder.path(), &base)),
+        Box::new(|_| Ok(Fate::Kept)),
+    );
+    let listed: Vec<Vec<u8>> = layers(1)[..2].to_vec();
+    let second = set.expect("a writer").finish(closing(folder.path(), Some(&base), &listed)).expect("finished");
+    let index = index(folder.path(), &second);
+    let digests: Vec<Digest> = index.blobs().iter().map(|blob| blob.digest).collect();
+    assert_eq!(digests, listed.iter().map(|blob| Digest::of(blob)).collect::<Vec<_>>());
+    assert!(!index.is_empty());
+}
+
+#[test]
+fn what_a_set_needs_of_earlier_ones_is_told_before_it_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = write(folder.path(), 1, None, Earlier::default(), 2);
+    let mut set = SetWriter::create_after(
+        head(2, Some(&base)),
+        options(folder.path(), 2),
+        Arc::new(by_patches(folder.path(), &base)),
+        Box::new(|_| Ok(Fate::Kept)),
+    )
+    .expect("a writer");
+    add(&mut set, &layers(2));
+    let needs = set.settle().expect("settled");
+    let expected: BTreeMap<Digest, u64> = layers(1).iter().map(|layer| (Digest::of(layer), layer.len() as u64)).collect();
+    assert_eq!(needs, expected);
+}
