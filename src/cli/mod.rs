@@ -19,6 +19,8 @@ mod look;
 mod ls;
 mod man;
 pub mod media;
+mod merge;
+mod packing;
 mod plan;
 mod progress;
 mod receipt;
@@ -65,6 +67,7 @@ enum Verb {
     Diff(diff::Arguments),
     Receipt(receipt::Arguments),
     Gather(gather::Arguments),
+    Merge(merge::Arguments),
     Verify(verify::Arguments),
     Completion(completion::Arguments),
     Man(man::Arguments),
@@ -101,6 +104,7 @@ impl Verb {
             Self::Diff(verb) => verb.run(runner),
             Self::Receipt(verb) => verb.run(runner),
             Self::Gather(verb) => verb.run(runner),
+            Self::Merge(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),
             Self::Man(verb) => verb.run(runner),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::packing::PackingArguments;
 use super::runner::Runner;
 use super::settings::{Means, Moving, State, Wire, for_clap};
 use super::{show, sizes};
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Delta, Depth, Packing, Request, sync};
+use crate::workflow::sync::{ArchiveOptions, Delta, Depth, Request, sync};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
@@ -58,9 +59,8 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Writing an archive")]
 struct ArchiveArguments {
-    /// Keep every file below this: 4.7GB, 4GiB, 700M, bytes; cd, dvd, dvd-dl, bd25, bd50, fat32
-    #[arg(long, value_name = "SIZE", default_value = "500GiB", env = "OCM_VOLUME_SIZE", value_parser = volume_cap)]
-    volume_size: u64,
+    #[command(flatten)]
+    packing: PackingArguments,
     /// Build on this: an archive, a catalogue, a receipt of the destination, or the newest set before YYYY-MM-DD
     #[arg(long, value_name = "PLACE", env = "OCM_SINCE")]
     since: Option<String>,
@@ -73,18 +73,6 @@ struct ArchiveArguments {
     /// List exactly what is named here, not what the set before lists too
     #[arg(long, env = "OCM_ONLY", value_parser = FalseyValueParser::new())]
     only: bool,
-    /// Compress at this zstd level, 1 to 19; the default is 6, with --small 9
-    #[arg(long, value_name = "N", env = "OCM_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19))]
-    level: Option<i32>,
-    /// Compress in frames of 4 MiB, not 1 MiB: some per cent smaller, and slower to read in pieces
-    #[arg(long, env = "OCM_SMALL", value_parser = FalseyValueParser::new())]
-    small: bool,
-    /// What is done with gzip layers
-    ///
-    /// auto: a layer is stored uncompressed, deduplicated and compressed better, where ocm has proved that it can make
-    /// the same gzip bytes again. keep: layers are stored as they came; fast, and larger.
-    #[arg(long, value_name = "HOW", default_value = "auto", env = "OCM_GZIP")]
-    gzip: Gzip,
     /// How much of earlier sets a new one may build on
     ///
     /// blob: blobs that the parent has are left out; every new layer can be looked at alone. chunk: so are parts of layers that it
@@ -123,15 +111,6 @@ enum DeltaDepth {
     Patch,
 }
 
-/// What is done with gzip layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Gzip {
-    /// Uncompressed where it can be made again
-    Auto,
-    /// As it came
-    Keep,
-}
-
 const EXAMPLES: &str = "Examples:
   ocm sync docker://quay.io/org/app:1 docker://nginx:1.27 --volume-size dvd /mnt/disk
   ocm sync /mnt/disk docker://registry.lab:5000/mirror
@@ -163,7 +142,7 @@ impl Arguments {
 
     fn request(self) -> Result<Request> {
         let (archive, mut from) = (self.archive, self.places);
-        let (packing, delta) = (archive.packing(), archive.delta());
+        let (packing, delta) = (archive.packing.packing(), archive.delta());
         let to = from.pop().filter(|_| !from.is_empty());
         archive.check()?;
         let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to");
@@ -176,7 +155,7 @@ impl Arguments {
             allow_older: self.allow_older,
             base: self.base,
             archive: ArchiveOptions {
-                volume_bytes: archive.volume_size,
+                volume_bytes: archive.packing.volume_size,
                 since: archive.since,
                 full: archive.full,
                 lineage: archive.lineage,
@@ -192,11 +171,6 @@ impl Arguments {
 }
 
 impl ArchiveArguments {
-    fn packing(&self) -> Packing {
-        let Packing { frame_bytes, level, .. } = if self.small { Packing::SMALL } else { Packing::default() };
-        Packing { frame_bytes, level: self.level.unwrap_or(level), replays: self.gzip == Gzip::Auto }
-    }
-
     fn delta(&self) -> Delta {
         let depth = match self.delta {
             DeltaDepth::Auto | DeltaDepth::Patch => Depth::Patch,
@@ -225,8 +199,4 @@ fn platform(text: &str) -> Result<Platform, String> {
 
 fn memory(text: &str) -> Result<u64, String> {
     for_clap(sizes::parse(text))
-}
-
-fn volume_cap(text: &str) -> Result<u64, String> {
-    for_clap(sizes::volume_cap(text))
 }

@@ -23,6 +23,7 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm receipt docker://a.io/b docker://a.io/c --to r.json -o json",
         "ocm why /mnt/x@2 sha256:0123abc",
         "ocm verify --quick a b",
+        "ocm merge a b@3 --volume-size dvd --for x c",
         "ocm gather /media/dvd /mnt/disk",
         "ocm sync --on-volume true --release a b",
     ] {

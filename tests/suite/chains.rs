@@ -1,4 +1,6 @@
-//! Long chains of sets: when a person is told, when there is an end.
+//! Long chains of sets: when a person is told, when there is an end, and how one is made a base.
+
+mod merging;
 
 use ocm::error::Kind;
 use ocm::workflow::sync::{Request, SetOutcome};

@@ -86,6 +86,9 @@ fn set_text(set: &SetOutcome) -> String {
         count(set.volumes.len(), "volume"),
     );
     let _ = writeln!(text, "  root   {}   ({})", label(&set.root), set.root);
+    if !set.merged_from.is_empty() {
+        let _ = writeln!(text, "  merged {} into one base", count(set.merged_from.len(), "set"));
+    }
     text += &gzip(&set.gzip);
     let needs = set.parent.as_ref().filter(|_| set.chain > 0).map_or(String::new(), |parent| format!("   needs {}", needed(parent)));
     for (at, volume) in set.volumes.iter().enumerate() {
@@ -231,6 +234,7 @@ pub(in crate::cli) mod tests {
             parent: Some(ParentOutcome::Set { generation: 1, id: "01".repeat(16), root, confirmed: true }),
             chain: 1,
             depth: Some(Depth::Patch),
+            merged_from: vec![2, 1],
             items_complete: complete,
             items: 2,
             blob_bytes: 2 << 30,
@@ -252,6 +256,7 @@ pub(in crate::cli) mod tests {
         let root = Digest::of(b"root");
         let expected = format!(
             "set 2 of \"disk\" · 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta on set 1\n  root   {}   ({root})\n  \
+             merged 2 sets into one base\n  \
              carry  /mnt/disk/a.tar   1 GiB   needs set 1 on the far side, or its blobs in the registry there\n  \
              next   ocm verify /mnt/disk\n",
             label(&root)

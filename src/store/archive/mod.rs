@@ -7,6 +7,7 @@
 
 pub mod asked;
 mod basis;
+mod chain;
 pub mod check;
 mod copy;
 mod document;
@@ -30,6 +31,7 @@ pub mod view;
 pub mod why;
 
 pub use basis::{Basis, Delta, Depth};
+pub use chain::Chain;
 pub use gzip::{Count, GzipShare};
 pub use holding::Holding;
 pub use lock::Lock;

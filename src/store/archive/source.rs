@@ -199,7 +199,8 @@ fn destinations(chosen: &[&SetFiles], shelves: &[&Shelf]) -> (Vec<Destination>, 
     let (mut found, mut held, mut seen) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     let mut ahead: Vec<&SetFiles> = chosen.to_vec();
     while let Some(set) = ahead.pop() {
-        let Some(manifest) = set.manifest.as_ref().filter(|_| seen.insert(set.id())) else { continue };
+        let counts = |manifest: &&SetManifest| manifest.needs.chain > 0 && seen.insert(set.id());
+        let Some(manifest) = set.manifest.as_ref().filter(counts) else { continue };
         match &manifest.parent {
             Some(ParentSet::Receipt { root, destination }) => {
                 found.push((destination.clone(), *root));

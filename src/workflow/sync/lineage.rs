@@ -99,10 +99,13 @@ fn named_by(holding: &Holding, all: &[KnownSet]) -> Result<Option<KnownSet>> {
 }
 
 /// The newest of these sets; two of the same generation are two heads.
-fn newest<'a>(sets: impl Iterator<Item = &'a KnownSet>) -> Result<Option<KnownSet>> {
+pub(super) fn newest<'a>(sets: impl Iterator<Item = &'a KnownSet>) -> Result<Option<KnownSet>> {
     let mut newest: Option<&KnownSet> = None;
     for set in sets {
         match newest {
+            // A base that was made of a chain says the same as the newest set of that, and needs less.
+            Some(there) if there.generation == set.generation && set.merged_from == Some(there.id) => newest = Some(set),
+            Some(there) if there.generation == set.generation && there.merged_from == Some(set.id) => {}
             Some(there) if there.generation == set.generation && there.id != set.id => {
                 return Err(Error::usage(format!("lineage {:?} has two sets {}", set.name, set.generation))
                     .hint("say which one to build on with --since"));
@@ -114,7 +117,7 @@ fn newest<'a>(sets: impl Iterator<Item = &'a KnownSet>) -> Result<Option<KnownSe
     Ok(newest.cloned())
 }
 
-fn one_lineage<'a>(place: &Path, sets: impl IntoIterator<Item = &'a KnownSet>) -> Result<()> {
+pub(super) fn one_lineage<'a>(place: &Path, sets: impl IntoIterator<Item = &'a KnownSet>) -> Result<()> {
     let mut names: Vec<(&str, [u8; 16])> = sets.into_iter().map(|set| (set.name.as_str(), set.lineage)).collect();
     names.sort_unstable();
     names.dedup();

@@ -7,6 +7,7 @@
 mod command;
 mod leftover;
 mod lineage;
+pub mod merge;
 mod origins;
 mod parent;
 mod space;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use self::origins::Origins;
 pub(super) use self::origins::registry_options;
 pub use self::parent::ParentOutcome;
+use self::to_archive::Fixed;
 use super::Settings;
 use crate::error::{Error, Result};
 use crate::image::place::Location;
@@ -142,6 +144,9 @@ pub struct SetOutcome {
     /// How deep the delta goes; absent for a base.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<Depth>,
+    /// The generations that it was made of, newest first, where it is a base made of a chain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub merged_from: Vec<u32>,
     /// How many of its items are complete, and how many it lists.
     pub items_complete: usize,
     /// How many items it lists.
@@ -188,7 +193,7 @@ pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
         Location::Archive { generation: Some(_), .. } => {
             return Err(Error::usage(format!("{}: a set cannot be chosen at the destination", request.to)).hint("name the directory alone"));
         }
-        Location::Archive { path, .. } => to_archive::bring(&request, path, &origins, settings, &workspace).await?,
+        Location::Archive { path, .. } => to_archive::bring(&request, path, &origins, settings, &workspace, Fixed::default()).await?,
     };
     outcome.newer = origins.newer();
     Ok(outcome)

@@ -27,6 +27,17 @@ use crate::workspace::Workspace;
 const WAIT: Duration = Duration::from_millis(2);
 const MAX_WAITS: u32 = 30_000;
 
+/// What is settled of a new set before its place is looked at; by default nothing is.
+#[derive(Default)]
+pub(super) struct Fixed {
+    /// Where it stands.
+    pub(super) line: Option<Line>,
+    /// More of what it was made with.
+    pub(super) options: serde_json::Map<String, serde_json::Value>,
+    /// The generations that it is made of, where it is a base made of a chain.
+    pub(super) merged_from: Vec<u32>,
+}
+
 /// Brings what was asked for into the archive at `folder`.
 pub(super) async fn bring(
     request: &Request,
@@ -34,6 +45,7 @@ pub(super) async fn bring(
     origins: &Origins,
     settings: &Settings,
     workspace: &Workspace,
+    fixed: Fixed,
 ) -> Result<Outcome> {
     let lock = if request.dry_run { None } else { Some(Arc::new(lock(folder)?)) };
     let mut options = request.archive.clone();
@@ -43,8 +55,11 @@ pub(super) async fn bring(
         options.lineage = options.lineage.or(finished);
     }
     let shelf = Shelf::open(folder)?;
-    let line = Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &options, settings.monitor.as_ref())?;
-    let key = request_key(request, &line);
+    let line = match fixed.line {
+        Some(line) => line,
+        None => Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &options, settings.monitor.as_ref())?,
+    };
+    let key = request_key(request, &line, &fixed.options);
     let resumed = leftover::resumable(folder, &key, settings)?;
     let wanted = match &resumed {
         Some(unfinished) => pinned(unfinished, origins)?,
@@ -53,6 +68,10 @@ pub(super) async fn bring(
     let parent = line.parent.as_ref().and_then(Parent::source).cloned();
     let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
     new.lock.clone_from(&lock);
+    if let Some(options) = new.options.as_object_mut() {
+        options.extend(fixed.options);
+    }
+    draft.merged_from = fixed.merged_from;
     draft.depth = draft.parent.as_ref().map(|_| Depth::Blob);
     if let Some(parent) = parent {
         let (delta, catalogues, monitor, dry) = (new.delta.clone(), new.catalogue.clone(), Arc::clone(&settings.monitor), request.dry_run);
@@ -87,7 +106,7 @@ fn lock(folder: &Path) -> Result<Lock> {
 }
 
 /// What makes two requests the same run.
-fn request_key(request: &Request, line: &Line) -> String {
+fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, serde_json::Value>) -> String {
     let archive = &request.archive;
     let parent = line.parent.as_ref().map(Parent::root);
     let from: Vec<String> = request.from.iter().map(ToString::to_string).collect();
@@ -96,6 +115,7 @@ fn request_key(request: &Request, line: &Line) -> String {
         "{from:?} {platforms:?} {} {} {:?} {:?} {} {:?} {} {:?}",
         request.all_tags, archive.only, archive.packing, archive.delta.depth, archive.volume_bytes, line.name, line.generation, parent
     );
+    let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
     Digest::of(text.as_bytes()).hex()
 }
 
@@ -113,6 +133,7 @@ fn pinned(unfinished: &Unfinished, origins: &Origins) -> Result<Vec<Wanted>> {
 /// A set that is about to be written.
 struct Draft {
     said: Said,
+    merged_from: Vec<u32>,
     parent: Option<ParentOutcome>,
     unfinished: Unfinished,
     resumed: bool,
@@ -172,7 +193,7 @@ impl Draft {
         };
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
-        Ok((new, Self { said, parent, unfinished, resumed, depth: None, sources: sources.collect(), command }))
+        Ok((new, Self { said, merged_from: Vec::new(), parent, unfinished, resumed, depth: None, sources: sources.collect(), command }))
     }
 
     async fn write(
@@ -269,6 +290,7 @@ impl Draft {
             parent: self.parent.clone(),
             chain: written.chain,
             depth: written.depth,
+            merged_from: self.merged_from.clone(),
             items_complete: items.iter().filter(|item| item.is_complete()).count(),
             items: items.len(),
             blob_bytes: written.blob_bytes,
