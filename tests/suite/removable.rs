@@ -267,8 +267,15 @@ fn made(folder: &Path, seed: u64) -> Vec<std::path::PathBuf> {
     std::fs::create_dir_all(folder).expect("a folder");
     let lineage = Lineage { id: Id([2; 16]), name: "twin".into() };
     let head = Head { set: Id([1; 16]), lineage, generation: 1, time: 1_700_000_000, parent: None };
-    let (folder, scratch) = (folder.to_owned(), folder.join(".ocm"));
-    let options = Options { folder, scratch, cap: 64 << 10, frame_bytes: 1 << 20, level: 3, threads: 1, index_bytes: 0 };
+    let options = Options {
+        folder: folder.into(),
+        scratch: folder.join(".ocm"),
+        cap: 64 << 10,
+        frame_bytes: 1 << 20,
+        level: 3,
+        threads: 1,
+        index_bytes: 0,
+    };
     let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
     let content = Random::new(seed).noise(150_000);
     let blob = NewBlob { digest: Digest::of(&content), bytes: 150_000, form: Form::Packed, note: String::new() };

@@ -9,7 +9,7 @@ use crate::cli::safe::safe;
 use crate::image::place::Location;
 use crate::transfer::{Class, Ending};
 use crate::workflow::label;
-use crate::workflow::sync::{Count, GzipShare, Outcome, ParentOutcome, SetOutcome};
+use crate::workflow::sync::{Count, Depth, GzipShare, Outcome, ParentOutcome, SetOutcome};
 
 /// So many names are listed; of more, the list is in a file.
 const MOST_NAMES: usize = 5;
@@ -42,7 +42,7 @@ fn plan(outcome: &Outcome, to: &Location) -> String {
         let _ = writeln!(text, "      space: at most {} here and {} while it runs", bytes(space.set_bytes), bytes(space.running_bytes));
     }
     if let Some(parent) = &outcome.parent {
-        let _ = writeln!(text, "      {}: needs {}", delta_on(parent), needed(parent));
+        let _ = writeln!(text, "      {}: needs {}", delta_on(parent, outcome.depth), needed(parent));
     }
     text + &format!("      dry run: nothing was written to {}\n", safe(&to.to_string()))
 }
@@ -74,7 +74,7 @@ fn set_text(set: &SetOutcome) -> String {
         0 => String::new(),
         blobs => format!(" ({:.2})", set.stored_bytes as f64 / blobs as f64),
     };
-    let parent = set.parent.as_ref().map_or("base".to_owned(), delta_on);
+    let parent = set.parent.as_ref().map_or("base".to_owned(), |parent| delta_on(parent, set.depth));
     let partial = if set.items_complete < set.items { " · PARTIAL" } else { "" };
     let mut text = format!(
         "set {} of \"{}\" · {} · {} in {}{ratio} · {} · {parent}{partial}\n",
@@ -99,11 +99,11 @@ fn set_text(set: &SetOutcome) -> String {
     text
 }
 
-/// `delta on set 1`
-fn delta_on(parent: &ParentOutcome) -> String {
+/// `delta by patches on set 1`
+fn delta_on(parent: &ParentOutcome, deep: Option<Depth>) -> String {
     match parent {
-        ParentOutcome::Set { generation, .. } => format!("delta on set {generation}"),
-        ParentOutcome::Receipt { destination, .. } => format!("delta on what {} holds", safe(destination)),
+        ParentOutcome::Set { generation, .. } => format!("{} on set {generation}", depth(deep)),
+        ParentOutcome::Receipt { destination, .. } => format!("{} on what {} holds", depth(deep), safe(destination)),
     }
 }
 
@@ -118,6 +118,15 @@ fn needed(parent: &ParentOutcome) -> String {
             let day = time.split('T').next().unwrap_or_default();
             format!("what {} held on {}, and no other place has", safe(destination), safe(day))
         }
+    }
+}
+
+/// A delta by how deep it goes.
+pub(in crate::cli) fn depth(depth: Option<Depth>) -> &'static str {
+    match depth {
+        None | Some(Depth::Blob) => "delta",
+        Some(Depth::Chunk) => "delta by chunks",
+        Some(Depth::Patch) => "delta by patches",
     }
 }
 
@@ -197,7 +206,7 @@ pub(in crate::cli) mod tests {
     use crate::image::{Digest, Item};
     use crate::plan::Summary;
     use crate::transfer::{self, Report};
-    use crate::workflow::sync::{Depth, Space, VolumeOutcome};
+    use crate::workflow::sync::{Space, VolumeOutcome};
 
     /// An item that is there.
     pub(in crate::cli) fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
@@ -213,7 +222,7 @@ pub(in crate::cli) mod tests {
             dry_run: false,
             space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, volumes: 1, cap_bytes: 4 << 30 }),
             parent: None,
-            depth: Some(Depth::Chunk),
+            depth: None,
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
             receipt: None,
@@ -255,7 +264,7 @@ pub(in crate::cli) mod tests {
         let text = shown(&Outcome { set: Some(set(2)), ..outcome(two) }, "/mnt/disk");
         let root = Digest::of(b"root");
         let expected = format!(
-            "set 2 of \"disk\" · 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta on set 1\n  root   {}   ({root})\n  \
+            "set 2 of \"disk\" · 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta by patches on set 1\n  root   {}   ({root})\n  \
              merged 2 sets into one base\n  \
              carry  /mnt/disk/a.tar   1 GiB   needs set 1 on the far side, or its blobs in the registry there\n  \
              next   ocm verify /mnt/disk\n",
@@ -274,7 +283,7 @@ pub(in crate::cli) mod tests {
             (unsure, 0, "delta on set 1\n", "1 GiB\n"),
             (receipt, 1, "delta on what docker://lab holds\n", "needs what docker://lab held on 2026-11-21, and no other place has\n"),
         ] {
-            let set = SetOutcome { parent: Some(parent.clone()), chain, ..set(2) };
+            let set = SetOutcome { parent: Some(parent.clone()), chain, depth: None, ..set(2) };
             let text = shown(&Outcome { set: Some(set), ..outcome(vec![done("q.io/a:1", Some(5))]) }, "d");
             assert!(text.contains(delta) && text.contains(needs), "{text}");
             let plan = shown(&Outcome { dry_run: true, parent: Some(parent), ..outcome(vec![]) }, "d");
@@ -292,8 +301,9 @@ pub(in crate::cli) mod tests {
         assert_eq!(class(&outcome), Class::Partial);
         let partial = Outcome { set: Some(set(1)), ..outcome };
         assert!(
-            shown(&partial, "d")
-                .starts_with("set 2 of \"disk\" · 1 of 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta on set 1 · PARTIAL\n")
+            shown(&partial, "d").starts_with(
+                "set 2 of \"disk\" · 1 of 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta by patches on set 1 · PARTIAL\n"
+            )
         );
     }
 
