@@ -69,15 +69,20 @@ impl Workspace {
     /// All receipts that are kept here, by place and time; a file that is none is passed over.
     pub fn receipts(&self) -> Result<Vec<Receipt>> {
         let mut receipts = Vec::new();
-        for folder in files_in(&self.path.join("receipts"))? {
-            for path in files_in(&folder)? {
-                if path.extension().is_some_and(|ending| ending == "json") {
-                    let bytes = std::fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
-                    receipts.extend(serde_json::from_slice::<Receipt>(&bytes).ok());
-                }
-            }
+        for path in self.receipt_files()? {
+            let bytes = std::fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
+            receipts.extend(serde_json::from_slice::<Receipt>(&bytes).ok());
         }
         Ok(receipts)
+    }
+
+    /// The files of all receipts that are kept here.
+    pub fn receipt_files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for folder in files_in(&self.path.join("receipts"))? {
+            files.extend(files_in(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")));
+        }
+        Ok(files)
     }
 
     /// The newest set of `lineage` that `destination` accepted.

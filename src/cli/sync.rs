@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Delta, Depth, Request, sync};
+use crate::workflow::sync::{ArchiveOptions, Delta, Depth, Request, again, sync};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
@@ -46,6 +46,12 @@ pub(super) struct Arguments {
     /// Look here too for content that a delta builds on; repeat for more
     #[arg(long, value_name = "DIR", env = "OCM_BASE")]
     base: Vec<PathBuf>,
+    /// Write this set, or one volume of it, once more byte for byte: DIR@N[:VOLUME]; then only OUT is named
+    ///
+    /// What it was made from is fetched by digest. It needs the same version of ocm, the catalogue of the set in DIR or in the
+    /// workspace, and of what the set builds on whatever was at hand then.
+    #[arg(long, value_name = "SET", env = "OCM_AGAIN", value_parser = set_again)]
+    again: Option<SetAgain>,
     #[command(flatten)]
     archive: ArchiveArguments,
     #[command(flatten)]
@@ -114,7 +120,9 @@ enum DeltaDepth {
 const EXAMPLES: &str = "Examples:
   ocm sync docker://quay.io/org/app:1 docker://nginx:1.27 --volume-size dvd /mnt/disk
   ocm sync /mnt/disk docker://registry.lab:5000/mirror
-  ocm sync docker://quay.io/org/app:1 docker://registry.lab:5000";
+  ocm sync docker://quay.io/org/app:1 docker://registry.lab:5000
+  ocm sync docker://quay.io/org/app:2 /mnt/disk --since lab.json
+  ocm sync --again /mnt/disk@2:1 /mnt/other";
 
 const AFTER: &str = "run the same command again: it goes on where it stopped";
 
@@ -129,6 +137,9 @@ impl Arguments {
         let means = Means { workspace, jobs, threads: None, wire: self.wire.clone() };
         // A command that has the terminal must not find bars on it.
         let bars = self.archive.on_volume.is_none();
+        if let Some(set) = self.again.clone() {
+            return self.write_again(set, means, runner);
+        }
         let request = self.request()?;
         let to = request.to.clone();
         let work = async |settings| {
@@ -138,6 +149,23 @@ impl Arguments {
         let (outcome, settings) = runner.carry_out(means, bars, AFTER, work)?;
         let class = show::sync::class(&outcome);
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, &to, settings.now))
+    }
+
+    fn write_again(self, set: SetAgain, means: Means, runner: &Runner) -> Result<Class> {
+        let [to @ Location::Archive { path, generation: None }] = self.places.as_slice() else {
+            return Err(
+                Error::usage("--again takes one place: the directory that gets the volumes").hint("write `ocm sync --again DIR@N OUT`")
+            );
+        };
+        let SetAgain { folder, generation, volume } = set;
+        let request = again::Request { folder, generation, volume, to: path.clone(), data: self.archive.delta().data };
+        let work = async |settings| {
+            let outcome = again::again(request, &settings).await?;
+            Ok((outcome, settings))
+        };
+        let (outcome, settings) = runner.carry_out(means, true, AFTER, work)?;
+        let class = show::sync::class(&outcome);
+        runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, to, settings.now))
     }
 
     fn request(self) -> Result<Request> {
@@ -191,6 +219,25 @@ impl ArchiveArguments {
         }
         Ok(())
     }
+}
+
+/// A set, or a volume of it, to be written once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SetAgain {
+    folder: PathBuf,
+    generation: u32,
+    volume: Option<u32>,
+}
+
+fn set_again(text: &str) -> Result<SetAgain, String> {
+    let refused = || format!("{text:?} is no set; write DIR@N or DIR@N:VOLUME");
+    let (folder, set) = text.rsplit_once('@').filter(|(folder, _)| !folder.is_empty()).ok_or_else(refused)?;
+    let (generation, volume) = match set.split_once(':') {
+        Some((generation, volume)) => (generation, Some(volume.parse().map_err(|_| refused())?)),
+        None => (set, None),
+    };
+    let folder = folder.strip_prefix("file://").unwrap_or(folder).into();
+    Ok(SetAgain { folder, generation: generation.parse().map_err(|_| refused())?, volume })
 }
 
 fn platform(text: &str) -> Result<Platform, String> {

@@ -10,6 +10,7 @@
 mod support;
 
 // One line for each area, in alphabetic order.
+mod again;
 mod chains;
 mod cli;
 mod conformance;

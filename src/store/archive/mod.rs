@@ -40,7 +40,7 @@ pub use parent::{BuildsOn, LONG_CHAIN, LONGEST_CHAIN};
 pub use room::Room;
 pub use shelf::{KnownSet, LetGo, Selection, Shelf};
 pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};
-pub use source::{ArchiveSource, SetFacts};
+pub use source::{ArchiveSource, ParentId, SetFacts};
 pub use unfinished::{Pinned, Unfinished};
 
 use crate::error::Error;

@@ -40,6 +40,25 @@ pub struct SetFacts {
     pub contents: Contents,
 }
 
+/// What a set builds on, by what stands for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParentId {
+    /// An earlier set.
+    Set {
+        /// Its set id.
+        id: [u8; 16],
+        /// Its generation.
+        generation: u32,
+    },
+    /// What a destination holds.
+    Receipt {
+        /// The digest of its receipt.
+        root: Digest,
+        /// The destination, where that is known.
+        destination: Option<String>,
+    },
+}
+
 /// Sets of an archive, as a source. Clones share everything.
 #[derive(Clone)]
 pub struct ArchiveSource {
@@ -65,6 +84,27 @@ impl SetFacts {
             return Err(Error::needed(format!("set {}: its last volume and its catalogue are not here", set.header.generation)));
         };
         Ok(Self { contents: document::contents(manifest)?, manifest: manifest.clone(), root })
+    }
+
+    /// The set id.
+    #[must_use]
+    pub fn id_bytes(&self) -> [u8; 16] {
+        self.manifest.set.0
+    }
+
+    /// The lineage id.
+    #[must_use]
+    pub fn lineage_bytes(&self) -> [u8; 16] {
+        self.manifest.lineage.id.0
+    }
+
+    /// What it builds on, by what stands for that.
+    #[must_use]
+    pub fn parent(&self) -> Option<ParentId> {
+        Some(match self.manifest.parent.as_ref()? {
+            ParentSet::Set { id, generation, .. } => ParentId::Set { id: id.0, generation: *generation },
+            ParentSet::Receipt { root, destination } => ParentId::Receipt { root: *root, destination: destination.clone() },
+        })
     }
 
     /// The set id, 32 hex digits.

@@ -38,7 +38,7 @@ pub async fn merge(request: Request, settings: &Settings) -> Result<Outcome> {
     let (from, to, lineage) = (request.from.clone(), request.to.clone(), request.lineage.clone());
     let (head, chain) = blocking(move || open(&from, &to, lineage.as_deref())).await?;
     let line = Line { lineage: Some(head.lineage), name: head.name, generation: head.generation, parent: None };
-    let fixed = Fixed { line: Some(line), options: [chain.option()].into_iter().collect(), merged_from: chain.generations() };
+    let fixed = Fixed { line: Some(line), options: [chain.option()].into_iter().collect(), merged_from: chain.generations(), again: None };
     let origins = Origins::of(chain.source);
     to_archive::bring(&sync_of(&request), &request.to, &origins, settings, &workspace, fixed).await
 }

@@ -4,6 +4,7 @@
 //!
 //! *Not here:* how a plan is made (`plan`) and carried out (`transfer`).
 
+pub mod again;
 mod command;
 mod leftover;
 mod lineage;

@@ -36,6 +36,22 @@ pub(super) struct Fixed {
     pub(super) options: serde_json::Map<String, serde_json::Value>,
     /// The generations that it is made of, where it is a base made of a chain.
     pub(super) merged_from: Vec<u32>,
+    /// A set that is written once more.
+    pub(super) again: Option<Again>,
+}
+
+/// What is settled of a set that is written once more.
+pub(super) struct Again {
+    /// Its id.
+    pub(super) set: [u8; 16],
+    /// Its time.
+    pub(super) time: u64,
+    /// What its run brought, in order.
+    pub(super) wanted: Vec<Wanted>,
+    /// Where its catalogue goes.
+    pub(super) catalogue: std::path::PathBuf,
+    /// The one volume that is kept; all are by default.
+    pub(super) volume: Option<u32>,
 }
 
 /// Brings what was asked for into the archive at `folder`.
@@ -61,9 +77,10 @@ pub(super) async fn bring(
     };
     let key = request_key(request, &line, &fixed.options);
     let resumed = leftover::resumable(folder, &key, settings)?;
-    let wanted = match &resumed {
-        Some(unfinished) => pinned(unfinished, origins)?,
-        None => origins.collect(request, None, settings).await?,
+    let wanted = match (&resumed, &fixed.again) {
+        (Some(unfinished), _) => pinned(unfinished, origins)?,
+        (None, Some(again)) => again.wanted.clone(),
+        (None, None) => origins.collect(request, None, settings).await?,
     };
     let parent = line.parent.as_ref().and_then(Parent::source).cloned();
     let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
@@ -72,6 +89,10 @@ pub(super) async fn bring(
         options.extend(fixed.options);
     }
     draft.merged_from = fixed.merged_from;
+    let catalogue = fixed.again.as_ref().map(|again| again.catalogue.clone());
+    if let Some(again) = &fixed.again {
+        draft.make_again(&mut new, again);
+    }
     draft.depth = draft.parent.as_ref().map(|_| Depth::Blob);
     if let Some(parent) = parent {
         let (delta, catalogues, monitor, dry) = (new.delta.clone(), new.catalogue.clone(), Arc::clone(&settings.monitor), request.dry_run);
@@ -83,6 +104,9 @@ pub(super) async fn bring(
         let (outlook, basis) = opened.await?;
         draft.depth = Some(basis.as_ref().map_or(outlook, |basis| basis.depth));
         new.basis = basis.unwrap_or_default();
+    }
+    if let Some(catalogue) = catalogue {
+        new.catalogue = catalogue;
     }
     let done = draft.write(new, request, wanted, origins, settings, workspace).await;
     if let Some(lock) = lock {
@@ -167,7 +191,8 @@ impl Draft {
         let contents = line.parent.as_ref().and_then(Parent::contents).cloned().unwrap_or_default();
         let said = line.parent.as_ref().map_or(Said::Nothing, Parent::said);
         let parent = line.parent.as_ref().map(|parent| parent.told(workspace)).transpose()?;
-        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
+        let inherited = if archive.only { Contents::default() } else { contents };
+        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "parentData": archive.delta.reads_data, "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished =
             Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
         let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
@@ -178,7 +203,7 @@ impl Draft {
             lineage_name: line.name,
             generation: line.generation,
             time,
-            inherited: if archive.only { Contents::default() } else { contents },
+            inherited,
             cap: archive.volume_bytes,
             packing: archive.packing,
             basis: Basis::default(),
@@ -194,6 +219,15 @@ impl Draft {
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
         Ok((new, Self { said, merged_from: Vec::new(), parent, unfinished, resumed, depth: None, sources: sources.collect(), command }))
+    }
+
+    /// Makes the set one that was there before.
+    fn make_again(&mut self, new: &mut NewSet, again: &Again) {
+        (new.set, new.time) = (again.set, again.time);
+        (self.unfinished.set, self.unfinished.time) = (hex(&again.set), again.time);
+        if let Some(kept) = again.volume {
+            new.on_volume = Box::new(move |volume| Ok(volume.number != kept));
+        }
     }
 
     async fn write(
@@ -300,6 +334,24 @@ impl Draft {
             catalogue,
         }
     }
+}
+
+/// The places that a set is made from, as they were named; and for each what it brought, by place in the list of items.
+fn from(request: &Request, wanted: &[Wanted], inherited: &Contents, origins: &Origins) -> serde_json::Value {
+    let mut all = inherited.clone();
+    wanted.iter().for_each(|wanted| all.put(wanted.item.clone()));
+    let keys = all.items().iter().zip(0usize..).map(|(item, at)| ((&item.origin, item.role), at));
+    let places: BTreeMap<_, usize> = keys.collect();
+    let mut brought = vec![Vec::new(); request.from.len()];
+    for wanted in wanted {
+        let at = places.get(&(&wanted.item.origin, wanted.item.role));
+        if let (Some(brought), Some(at)) = (brought.get_mut(origins.place_of(&wanted.source)), at) {
+            brought.push(*at);
+        }
+    }
+    let place =
+        |(from, items): (&crate::image::place::Location, Vec<usize>)| serde_json::json!({"place": from.to_string(), "items": items});
+    request.from.iter().zip(brought).map(place).collect()
 }
 
 /// The id of a set: everything that determines it, as a hash.
