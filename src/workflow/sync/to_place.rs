@@ -7,7 +7,7 @@ use super::{Outcome, Request, Settings, rfc3339};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
 use crate::image::receipt::Received;
-use crate::image::{Descriptor, Receipt, Sink, Source};
+use crate::image::{Descriptor, Receipt, Sink, Source, Wanted};
 use crate::monitor::Event;
 use crate::plan::holdings::Holdings;
 use crate::plan::{Carried, Plan};
@@ -22,9 +22,10 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
     if !request.allow_older {
         origins.check_age(&destination, workspace)?;
     }
-    let (sink, target) = open(request, settings).await?;
+    let (sink, far, target) = open(request, settings).await?;
     let wanted = origins.collect(request, target, settings).await?;
-    let sources: Vec<Arc<dyn Source>> = wanted.iter().map(|wanted| Arc::clone(&wanted.source)).collect();
+    let lists = |wanted: &Wanted| !matches!(request.from.get(origins.place_of(&wanted.source)), Some(Location::Registry { .. }));
+    let sources: Vec<Option<Arc<dyn Source>>> = wanted.iter().map(|wanted| lists(wanted).then(|| Arc::clone(&wanted.source))).collect();
     let plan = Plan::make(wanted, sink.as_ref(), settings.jobs, &settings.monitor).await?;
     origins.check_presence(&plan, &destination).await?;
     let mut outcome = Outcome::new(&plan, request, workspace);
@@ -38,36 +39,49 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
     outcome.report = report;
     if outcome.report.items.iter().any(|item| !item.has_failed()) {
         origins.note_accepted(&destination, workspace)?;
-        if matches!(request.to, Location::Registry { .. }) {
-            let holdings = holdings(&outcome.report, &carried, &sources, settings).await;
+        if let Some(far) = far {
+            let holdings = holdings(&outcome.report, &carried, &sources, &far, settings).await;
             outcome.receipt = Some(workspace.keep_receipt(&receipt(&outcome.report, holdings, origins, &destination, settings.now))?);
         }
     }
     Ok(outcome)
 }
 
-async fn open(request: &Request, settings: &Settings) -> Result<(Box<dyn Sink>, Option<Target>)> {
+/// The destination as a sink; where it is a registry, as a source too, and how images are called there.
+type Opened = (Box<dyn Sink>, Option<Registry>, Option<Target>);
+
+async fn open(request: &Request, settings: &Settings) -> Result<Opened> {
     match &request.to {
         Location::Registry { host, name } => {
             let registry = Registry::new(registry_options(settings, settings.dest_tls_verify));
             let target = Target::of(host, name.as_ref(), request.keep_host);
-            Ok((Box::new(RegistrySink::new(&registry, host)?), Some(target)))
+            Ok((Box::new(RegistrySink::new(&registry, host)?), Some(registry.called(host)), Some(target)))
         }
-        Location::Layout { path, reference } => Ok((Box::new(LayoutSink::open(path, reference.as_deref()).await?), None)),
+        Location::Layout { path, reference } => Ok((Box::new(LayoutSink::open(path, reference.as_deref()).await?), None, None)),
         Location::Archive { .. } => Err(Error::usage(format!("{}: an archive is written in another way", request.to))),
     }
 }
 
-/// What the destination holds now of the items that are complete. What is not known in the end is left out, with a warning:
-/// a receipt that knows less costs bytes later, a failure now would cost the receipt.
-async fn holdings(report: &Report, carried: &[Vec<Carried>], sources: &[Arc<dyn Source>], settings: &Settings) -> Holdings {
+/// What the destination holds now of the items that are complete. A manifest that was there before, and so was not read, is
+/// read where that asks nobody for it: in the place that it comes from, or, if that is a registry, at the destination, where it
+/// counts as no pull. What is not known in the end is left out, with a warning: a receipt that knows less costs bytes later, a
+/// failure now would cost the receipt.
+async fn holdings(
+    report: &Report,
+    carried: &[Vec<Carried>],
+    sources: &[Option<Arc<dyn Source>>],
+    far: &Registry,
+    settings: &Settings,
+) -> Holdings {
     let mut holdings = Holdings::default();
     for ((outcome, carried), source) in report.items.iter().zip(carried).zip(sources).filter(|((outcome, _), _)| !outcome.has_failed()) {
-        let repository = outcome.name.repository();
+        let (repository, origin) = (outcome.name.repository(), outcome.item.origin.repository());
         for one in carried {
-            let manifest = match &one.manifest {
-                Some(manifest) => Ok(Some(manifest.as_ref().clone())),
-                None => source.manifest(outcome.item.origin.repository(), &Descriptor::new("", one.digest, 0)).await,
+            let unread = Descriptor::new("", one.digest, 0);
+            let manifest = match (&one.manifest, source) {
+                (Some(manifest), _) => Ok(Some(manifest.as_ref().clone())),
+                (None, Some(source)) => source.manifest(origin, &unread).await,
+                (None, None) => far.manifest(repository, &unread).await,
             };
             match manifest {
                 Ok(Some(manifest)) => holdings.take(&manifest, repository),
