@@ -92,6 +92,10 @@ pub struct Outline {
 /// The set that a run is about to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutlinedSet {
+    /// How many bytes it takes, about.
+    pub bytes: u64,
+    /// What a delta goes by: blobs, chunks, patches; `None` of a base.
+    pub depth: Option<&'static str>,
     /// How many volumes it takes, about.
     pub volumes: u64,
     /// The size that each of them stays below, in bytes.

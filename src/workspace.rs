@@ -55,10 +55,7 @@ impl Workspace {
 
     /// Keeps a receipt; says where.
     pub fn keep_receipt(&self, receipt: &Receipt) -> Result<PathBuf> {
-        let words = |text: &str| {
-            text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '-' }).collect::<String>()
-        };
-        let folder = self.path.join("receipts").join(words(receipt.destination.trim_start_matches("docker://")));
+        let folder = self.receipts_folder(&receipt.destination);
         let bytes = to_json(receipt)?;
         let name = format!("{}-{}.json", words(&receipt.time), &Digest::of(&bytes).short()[..8]);
         let path = folder.join(name);
@@ -67,7 +64,7 @@ impl Workspace {
     }
 
     /// All receipts that are kept here, by place and time; a file that is none is passed over.
-    pub fn receipts(&self) -> Result<Vec<Receipt>> {
+    pub fn all_receipts(&self) -> Result<Vec<Receipt>> {
         let mut receipts = Vec::new();
         for path in self.receipt_files()? {
             let bytes = std::fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
@@ -83,6 +80,25 @@ impl Workspace {
             files.extend(files_in(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")));
         }
         Ok(files)
+    }
+
+    /// The receipts of a destination, newest first. One that cannot be read says nothing: it is passed over.
+    pub fn receipts(&self, destination: &str) -> Result<Vec<Receipt>> {
+        let folder = self.receipts_folder(destination);
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io(folder.display(), &error)),
+        };
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let read = |path: PathBuf| serde_json::from_slice::<Receipt>(&std::fs::read(path).ok()?).ok();
+        let mut receipts: Vec<Receipt> = paths.filter_map(read).filter(|receipt| receipt.destination == destination).collect();
+        receipts.sort_by(|a, b| b.time.cmp(&a.time));
+        Ok(receipts)
+    }
+
+    fn receipts_folder(&self, destination: &str) -> PathBuf {
+        self.path.join("receipts").join(words(destination.trim_start_matches("docker://")))
     }
 
     /// The newest set of `lineage` that `destination` accepted.
@@ -129,6 +145,11 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
         paths.sort();
     }
     paths.map_err(|error| Error::io(folder.display(), &error))
+}
+
+/// `text` as the name of a file.
+fn words(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '-' }).collect()
 }
 
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
@@ -188,9 +209,15 @@ mod tests {
         };
         let path = workspace.keep_receipt(&receipt).expect("kept");
         assert!(path.starts_with(folder.path().join("receipts/reg-5000-x")), "{}", path.display());
-        assert_eq!(serde_json::from_slice::<Receipt>(&std::fs::read(path).expect("bytes")).expect("a receipt"), receipt);
-        std::fs::write(folder.path().join("receipts/reg-5000-x/strange.json"), "{").expect("written");
-        assert_eq!(workspace.receipts().expect("readable"), [receipt]);
-        assert!(Workspace::new(folder.path().join("nowhere")).receipts().expect("none").is_empty());
+        assert_eq!(serde_json::from_slice::<Receipt>(&std::fs::read(&path).expect("bytes")).expect("a receipt"), receipt);
+        let later = Receipt { time: "2026-11-22T10:00:00Z".into(), ..receipt.clone() };
+        workspace.keep_receipt(&later).expect("kept");
+        // Another destination may have the same folder; and one that is no receipt says nothing.
+        workspace.keep_receipt(&Receipt { destination: "docker://reg:5000-x".into(), ..receipt.clone() }).expect("kept");
+        std::fs::write(path.with_file_name("garbled.json"), "{").expect("written");
+        assert_eq!(workspace.receipts("docker://reg:5000/x").expect("receipts"), [later, receipt]);
+        assert_eq!(workspace.receipts("docker://reg:5000/y").expect("receipts"), []);
+        assert_eq!(workspace.all_receipts().expect("readable").len(), 3);
+        assert!(Workspace::new(folder.path().join("nowhere")).all_receipts().expect("none").is_empty());
     }
 }

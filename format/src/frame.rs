@@ -38,15 +38,19 @@ pub fn bound(plain: u64) -> u64 {
 /// Compresses `plain` into one frame.
 pub fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>> {
     thread_local! {
-        static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+        static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
     }
     let failed = |error: std::io::Error| Error::new(Kind::Limit, format!("zstd at level {level}: {error}"));
     COMPRESSOR.with_borrow_mut(|kept| {
-        if kept.as_ref().is_none_or(|(at, _)| *at != level) {
-            *kept = Some((level, compressor(level).map_err(failed)?));
+        if kept.as_ref().is_none_or(|(at, ..)| *at != level) {
+            *kept = Some((level, compressor(level).map_err(failed)?, Vec::new()));
         }
-        let (_, compressor) = kept.as_mut().ok_or_else(|| Error::limit("zstd: no compressor"))?;
-        compressor.compress(plain).map_err(failed)
+        let (_, compressor, room) = kept.as_mut().ok_or_else(|| Error::limit("zstd: no compressor"))?;
+        room.clear();
+        room.reserve(zstd_safe::compress_bound(plain.len()));
+        compressor.compress_to_buffer(plain, room).map_err(failed)?;
+        // A frame waits to be written: it takes no more memory than it has bytes.
+        Ok(room.as_slice().to_vec())
     })
 }
 

@@ -22,6 +22,8 @@ mod id;
 pub(crate) mod idle;
 pub mod index;
 pub mod layout;
+pub mod plain;
+pub mod ranges;
 pub mod reader;
 pub mod recipe;
 pub mod set;

@@ -138,6 +138,14 @@ impl Part {
         }
     }
 
+    /// So many bytes of it, from `into` on.
+    pub(crate) fn cut(self, into: u64, bytes: u64) -> Self {
+        match self {
+            Self::Range(range) => Self::Range(Range { offset: range.offset.saturating_add(into), bytes, ..range }),
+            Self::Run(run) => Self::Run(Run { offset: run.offset.saturating_add(into), bytes, ..run }),
+        }
+    }
+
     /// Appends `next` to `parts`; what touches becomes one.
     pub fn join(parts: &mut Vec<Part>, next: Part) {
         match (parts.last_mut(), next) {

@@ -52,6 +52,9 @@ pub(super) struct Arguments {
     /// workspace, and of what the set builds on whatever was at hand then.
     #[arg(long, value_name = "SET", env = "OCM_AGAIN", value_parser = set_again)]
     again: Option<SetAgain>,
+    /// Read everything that a delta builds on, and check it, before anything is written
+    #[arg(long, env = "OCM_CHECK_BASE", value_parser = FalseyValueParser::new())]
+    check_base: bool,
     #[command(flatten)]
     archive: ArchiveArguments,
     #[command(flatten)]
@@ -182,6 +185,7 @@ impl Arguments {
             keep_host: self.keep_host,
             allow_older: self.allow_older,
             base: self.base,
+            check_base: self.check_base,
             archive: ArchiveOptions {
                 volume_bytes: archive.packing.volume_size,
                 since: archive.since,

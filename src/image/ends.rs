@@ -30,6 +30,11 @@ pub trait Source: Send + Sync {
     /// The manifest or index with this digest. The size of `wanted` may be 0 where nobody told it.
     async fn manifest(&self, repository: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>>;
 
+    /// The size of a blob of which nothing but the digest is known, in bytes; `None` where it is not in that repository.
+    async fn blob_size(&self, _: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        Err(Error::failed(format!("blob {blob}: {} cannot tell how large it is", self.place())))
+    }
+
     /// Bytes `range` of a blob. The content is not checked against the digest here, because it may be a part:
     /// [`Blob::whole`] does that.
     async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>>;

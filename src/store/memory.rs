@@ -49,6 +49,12 @@ impl Memory {
         descriptor
     }
 
+    /// Keeps a blob by a digest that need not be its own: a place that lies.
+    #[cfg(test)]
+    pub(crate) fn insert_blob_as(&self, digest: Digest, bytes: impl Into<Bytes>) {
+        self.kept().blobs.insert(digest, bytes.into());
+    }
+
     /// Keeps a manifest.
     pub fn insert_manifest(&self, manifest: &Manifest) {
         let mut kept = self.kept();
@@ -113,6 +119,10 @@ impl Source for Memory {
 
     async fn manifest(&self, _: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>> {
         Ok(self.kept().manifests.get(&wanted.digest).cloned())
+    }
+
+    async fn blob_size(&self, _: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        Ok(self.kept().blobs.get(blob).map(|bytes| bytes.len() as u64))
     }
 
     async fn read(&self, _: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {

@@ -60,6 +60,19 @@ impl Source for Overlay {
     }
 
     /// As for manifests.
+    async fn blob_size(&self, repository: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        let mut failed = Ok(None);
+        for place in &self.places {
+            match place.blob_size(repository, blob).await {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error) => failed = failed.and(Err(error)),
+            }
+        }
+        failed
+    }
+
+    /// As for manifests.
     async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
         let mut failed = Ok(None);
         for place in &self.places {
@@ -122,6 +135,10 @@ impl Source for Recorded {
 
     async fn manifest(&self, repository: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>> {
         self.count("manifest").manifest(repository, wanted).await
+    }
+
+    async fn blob_size(&self, repository: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        self.count("blob_size").blob_size(repository, blob).await
     }
 
     async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {

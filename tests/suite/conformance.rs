@@ -49,6 +49,7 @@ async fn a_blob_is_read_in_exact_ranges(place: &dyn Place) {
     fill(place, &layout, &Image::of([Layer::bytes(noise.clone()).tar(), Layer::bytes([]).tar()])).await;
     let source = place.source().await;
     let (blob, end) = (layout.blob("t", &noise), noise.len() as u64);
+    assert_eq!(source.blob_size(&place.repository(), &blob.digest).await.expect("an answer"), Some(end));
     let part = 512 << 10;
     for range in [0..end, 0..0, 7..7, end..end, 0..1, end - 1..end, part - 1..part + 1, part..2 * part, 3..end - 3] {
         let body = source.read(&place.repository(), &blob, range.clone()).await.expect("an answer").expect("a blob");
@@ -84,6 +85,7 @@ async fn what_is_not_there_is_none_and_no_error(place: &dyn Place) {
     }
     assert_eq!(source.manifest(&repository, &other).await.expect("an answer"), None);
     assert!(source.read(&repository, &other, 0..5).await.expect("an answer").is_none());
+    assert_eq!(source.blob_size(&repository, &other.digest).await.expect("an answer"), None);
     assert!(source.referrers(&repository, &other.digest).await.expect("an answer").is_empty());
     assert_eq!(source.tags(&elsewhere).await.expect("an answer"), None);
     assert!(!sink.has(&repository, &other).await.expect("an answer"));

@@ -39,7 +39,7 @@ fn tar(folder: &Path) -> Vec<u8> {
 }
 
 /// What a program makes of its input.
-fn piped(program: &mut Command, input: &[u8]) -> Vec<u8> {
+pub(crate) fn piped(program: &mut Command, input: &[u8]) -> Vec<u8> {
     let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
     let (mut stdin, input) = (child.stdin.take().expect("a pipe"), input.to_vec());
     let feed = std::thread::spawn(move || stdin.write_all(&input));
@@ -50,7 +50,7 @@ fn piped(program: &mut Command, input: &[u8]) -> Vec<u8> {
 }
 
 /// An image of layers as they are.
-fn image(layout: &Layout, layers: &[Vec<u8>]) -> Descriptor {
+pub(crate) fn image(layout: &Layout, layers: &[Vec<u8>]) -> Descriptor {
     let config = layout.blob("application/vnd.oci.image.config.v1+json", b"{}");
     let layers: Vec<Descriptor> = layers.iter().map(|bytes| layout.blob(GZIP_LAYER, bytes)).collect();
     layout.manifest(OCI_MANIFEST, &json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}))
@@ -63,15 +63,18 @@ async fn there_and_back(lab: &Lab, layout: &Path) -> SetOutcome {
     assert_eq!(made.class(), Class::Done, "{:?}", made.report);
     let back = lab.sync(&[lab.path("disk")], &format!("oci:{}", lab.path("back"))).await.expect("a layout");
     assert_eq!(back.class(), Class::Done, "{:?}", back.report);
-    let mut blobs = 0;
-    for entry in fs::read_dir(lab.folder("back/blobs/sha256")).expect("blobs") {
-        let entry = entry.expect("an entry");
-        let here = layout.join("blobs/sha256").join(entry.file_name());
-        assert!(fs::read(entry.path()).expect("a blob") == fs::read(here).expect("the same blob"), "{:?}", entry.file_name());
-        blobs += 1;
-    }
-    assert!(blobs >= 3);
+    assert!(same_blobs(&lab.folder("back"), layout) >= 3);
     made.set.expect("a set")
+}
+
+/// Every blob of a layout must be the same in another one; says how many there are.
+pub(crate) fn same_blobs(layout: &Path, other: &Path) -> usize {
+    let entries: Vec<_> = fs::read_dir(layout.join("blobs/sha256")).expect("blobs").map(|entry| entry.expect("an entry")).collect();
+    for entry in &entries {
+        let there = other.join("blobs/sha256").join(entry.file_name());
+        assert!(fs::read(entry.path()).expect("a blob") == fs::read(there).expect("the same blob"), "{:?}", entry.file_name());
+    }
+    entries.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]

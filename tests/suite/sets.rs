@@ -8,7 +8,7 @@ use ocm::error::{Error, Kind};
 use ocm::image::{Contents, State};
 use ocm::store::archive::{ArchiveSource, Shelf};
 use ocm::transfer::Class;
-use ocm::workflow::sync::{ParentOutcome, Request, SetOutcome};
+use ocm::workflow::sync::{Request, SetOutcome};
 
 use crate::support::images::{Image, fetch_manifest};
 use crate::support::layers::Layer;
@@ -74,15 +74,7 @@ fn lineage(name: &'static str) -> impl FnOnce(&mut Request) {
 
 /// Generation and parent.
 fn line(set: &SetOutcome) -> (u32, Option<u32>) {
-    (set.generation, parent(set))
-}
-
-/// The generation of the parent.
-fn parent(set: &SetOutcome) -> Option<u32> {
-    match set.parent.as_ref()? {
-        ParentOutcome::Set { generation, .. } => Some(*generation),
-        ParentOutcome::Receipt { .. } => panic!("{:?}", set.parent),
-    }
+    (set.generation, set.parent_generation())
 }
 
 fn assert_usage(error: &Error, words: &[&str], hint: &str) {
@@ -156,7 +148,9 @@ async fn since_takes_an_archive_a_generation_a_catalogue_and_a_date() {
 fn newest_catalogue(lab: &Lab) -> PathBuf {
     let entries = std::fs::read_dir(lab.folder("workspace/catalogues")).expect("catalogues");
     let mut paths = entries.map(|entry| entry.expect("an entry").path());
-    paths.find(|path| path.to_string_lossy().contains(".g0003-") && path.to_string_lossy().ends_with(".ocm.tar")).expect("a catalogue")
+    paths
+        .find(|path| path.to_string_lossy().contains(".g0003-") && path.extension().is_some_and(|kind| kind == "tar"))
+        .expect("a catalogue")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,16 +36,7 @@ pub(super) fn name_blobs(set: &SetFiles, index: &Arc<IndexCache>, damage: &mut [
             Reach::Blob(digest) => drop(hurt.entry(digest).or_default().insert(number)),
         }
     }
-    // A blob that is hurt hurts those that refer to it, and frames whose prefix it is, so this goes round until nothing changes.
-    loop {
-        let before = hurt.values().map(BTreeSet::len).fold(0usize, usize::saturating_add);
-        let mut round = Round { damage, lost: &lost, hurt: &mut hurt };
-        volumes.iter().for_each(|volume| round.volume(volume));
-        volumes.iter().for_each(|volume| prefixes(volume, &hurt, &mut lost));
-        if hurt.values().map(BTreeSet::len).fold(0usize, usize::saturating_add) == before {
-            break;
-        }
-    }
+    settle(&volumes, damage, &mut lost, &mut hurt);
     for (digest, numbers) in hurt {
         for number in numbers {
             if let Some(damage) = damage.get_mut(number) {
@@ -53,6 +44,35 @@ pub(super) fn name_blobs(set: &SetFiles, index: &Arc<IndexCache>, damage: &mut [
             }
         }
     }
+}
+
+/// The blobs of a set that cannot be given back because these of earlier sets cannot. One that the set has a record of itself
+/// hurts nobody here: its own damage is told apart.
+pub(super) fn spread(set: &SetFiles, earlier: &BTreeSet<Digest>) -> BTreeSet<Digest> {
+    let index = Arc::default();
+    let volumes: Vec<Arc<Volume>> =
+        set.volumes.values().filter_map(|file| Volume::open_with(&file.path, &index).ok()).map(Arc::new).collect();
+    let is_own = |digest: &Digest| volumes.iter().any(|volume| matches!(volume.blob(digest), Ok(Some(_))));
+    let seeds: BTreeSet<Digest> = earlier.iter().filter(|digest| !is_own(digest)).copied().collect();
+    let mut hurt: BTreeMap<Digest, BTreeSet<usize>> = seeds.iter().map(|digest| (*digest, BTreeSet::from([0]))).collect();
+    settle(&volumes, &[], &mut Lost::new(), &mut hurt);
+    hurt.into_keys().collect()
+}
+
+/// A blob that is hurt hurts those that refer to it, and frames whose prefix it is: goes round until nothing changes.
+fn settle(volumes: &[Arc<Volume>], damage: &[Damage], lost: &mut Lost, hurt: &mut BTreeMap<Digest, BTreeSet<usize>>) {
+    let mut before = None;
+    while before != Some(size(lost, hurt)) {
+        before = Some(size(lost, hurt));
+        let mut round = Round { damage, lost, hurt };
+        volumes.iter().for_each(|volume| round.volume(volume));
+        volumes.iter().for_each(|volume| prefixes(volume, hurt, lost));
+    }
+}
+
+/// How much is known to be lost or hurt.
+fn size(lost: &Lost, hurt: &BTreeMap<Digest, BTreeSet<usize>>) -> usize {
+    lost.values().map(Vec::len).chain(hurt.values().map(BTreeSet::len)).fold(0, usize::saturating_add)
 }
 
 struct Round<'a> {
@@ -78,12 +98,12 @@ impl Round<'_> {
     fn blob(&self, volume: &Arc<Volume>, row: BlobRow, numbers: &mut BTreeSet<usize>) -> Result<()> {
         let form = Form::of(volume, &row);
         let replays = form.each_part(&mut |part| {
-            self.part(part, numbers);
+            self.part(&part, numbers);
             Ok(())
         })?;
         if let (true, Some(plain)) = (replays, Form::listed_plain(volume, &row)) {
             plain.each_part(&mut |part| {
-                self.part(part, numbers);
+                self.part(&part, numbers);
                 Ok(())
             })?;
         }

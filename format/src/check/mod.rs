@@ -136,6 +136,13 @@ pub fn check(set: &SetFiles, ancestors: &[&SetFiles], options: Options, on_progr
     check.finish()
 }
 
+/// The blobs that a set cannot give because of `earlier` ones, of sets before it, that cannot be given: these, where it has no
+/// record of them itself, and what it makes from them.
+#[must_use]
+pub fn spread(set: &SetFiles, earlier: &BTreeSet<Digest>) -> BTreeSet<Digest> {
+    hurt::spread(set, earlier)
+}
+
 /// A check that is under way.
 struct Check<'a> {
     set: &'a SetFiles,

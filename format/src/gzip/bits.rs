@@ -1,9 +1,9 @@
-//! [`Bits`]: the output of a deflate encoder, LSB first as RFC 1951 has it.
+//! [`Bits`]: the output of a deflate encoder, LSB first as RFC 1951 has it; [`Packer`] puts many bits at a time.
 //!
 //! **Invariants.** At most 7 bits wait for their byte between calls. Offsets count from the first bit ever put, whatever
 //! was taken out in between.
 
-#![allow(clippy::arithmetic_side_effects, reason = "counts of bits of one stream, below 2^63; shifts are below 64")]
+#![allow(clippy::arithmetic_side_effects, clippy::as_conversions, reason = "counts of bits of one stream, below 2^63; shifts are below 64")]
 
 /// Bits that become bytes.
 #[derive(Debug, Default, Clone)]
@@ -25,6 +25,13 @@ pub struct BlockStart {
 }
 
 impl Bits {
+    /// Output that goes to `bytes`, in place of what it holds.
+    #[must_use]
+    pub fn into_room(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self { bytes, ..Self::default() }
+    }
+
     /// Appends the low `count` bits of `value`, which has no others; `count` is at most 48.
     pub fn put(&mut self, value: u64, count: u32) {
         debug_assert!(count <= 48 && value >> count == 0, "{count} bits of {value:#x}");
@@ -75,6 +82,59 @@ impl Bits {
     /// Where blocks began since the last call.
     pub fn take_starts(&mut self) -> Vec<BlockStart> {
         std::mem::take(&mut self.starts)
+    }
+}
+
+/// Puts bits in quick succession.
+pub(super) struct Packer<'a> {
+    out: &'a mut Bits,
+    waiting: u64,
+    waiting_bits: u32,
+    bytes: [u8; BATCH_BYTES + 8],
+    count: usize,
+}
+
+/// Whole bytes are handed on when there are about so many; a power of two.
+const BATCH_BYTES: usize = 512;
+
+impl Bits {
+    /// Goes on by [`Packer::put`]; until [`Packer::finish`] nothing else can.
+    pub(super) fn packer(&mut self) -> Packer<'_> {
+        let (waiting, waiting_bits) = (self.waiting, self.waiting_bits);
+        Packer { out: self, waiting, waiting_bits, bytes: [0; BATCH_BYTES + 8], count: 0 }
+    }
+}
+
+impl Packer<'_> {
+    /// As [`Bits::put`].
+    #[inline(always)]
+    pub(super) fn put(&mut self, value: u64, count: u32) {
+        debug_assert!(count <= 48 && value >> count == 0, "{count} bits of {value:#x}");
+        self.waiting |= value << self.waiting_bits;
+        self.waiting_bits += count;
+        // All eight bytes, of which some are written again, take less than a choice of how many.
+        let at = self.count % BATCH_BYTES;
+        if let Some(to) = self.bytes.get_mut(at..at + 8) {
+            to.copy_from_slice(&self.waiting.to_le_bytes());
+        }
+        let whole = self.waiting_bits / 8 % 8;
+        self.count += whole as usize;
+        self.waiting >>= whole * 8;
+        self.waiting_bits %= 8;
+        if self.count >= BATCH_BYTES - 8 {
+            self.hand_on();
+        }
+    }
+
+    fn hand_on(&mut self) {
+        self.out.bytes.extend_from_slice(self.bytes.get(..self.count).unwrap_or_default());
+        self.count = 0;
+    }
+
+    /// Gives everything to the output.
+    pub(super) fn finish(mut self) {
+        self.hand_on();
+        (self.out.waiting, self.out.waiting_bits) = (self.waiting, self.waiting_bits);
     }
 }
 

@@ -23,6 +23,15 @@ pub(super) struct Chunks {
     plain_offset: u64,
 }
 
+/// The chunks of bytes that are all at hand, behind the first `history_bytes`, which they may copy from; and whether it is
+/// the last one.
+pub(super) fn of_all(bytes: &[u8], history_bytes: usize) -> impl Iterator<Item = (Chunk<'_>, bool)> {
+    (history_bytes..bytes.len()).step_by(CHUNK_BYTES).map(move |start| {
+        let end = bytes.len().min(start + CHUNK_BYTES);
+        (Chunk { bytes: &bytes[..end], start, plain_offset: (start - history_bytes) as u64 }, end == bytes.len())
+    })
+}
+
 /// One chunk: a range of the bytes at hand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk<'a> {
@@ -42,14 +51,6 @@ impl<'a> Chunk<'a> {
 }
 
 impl Chunks {
-    /// Begins a stream, which may copy from `history`.
-    pub(super) fn begin(&mut self, history: &[u8]) {
-        self.bytes.clear();
-        self.bytes.extend_from_slice(history);
-        self.start = history.len();
-        self.plain_offset = 0;
-    }
-
     /// Takes bytes of the stream, at most [`FEED_BYTES`].
     pub(super) fn feed(&mut self, plain: &[u8]) {
         self.bytes.extend_from_slice(plain);

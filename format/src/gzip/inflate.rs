@@ -41,6 +41,12 @@ impl Inflate {
         Ok(&self.plain)
     }
 
+    /// What the last call of [`Self::next`] answered.
+    #[must_use]
+    pub fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
     /// How many bytes of the stream were taken.
     #[must_use]
     pub fn taken_bytes(&self) -> u64 {

@@ -30,10 +30,10 @@ pub struct Member {
 /// A stretch of the plain bytes of a member.
 #[derive(Debug, Clone, Copy)]
 pub struct Stretch<'a> {
-    /// What is before it, at least the [`Member::history_bytes`] if there are so many.
-    pub history: &'a [u8],
-    /// Its bytes.
-    pub plain: &'a [u8],
+    /// Its bytes, and what is before them.
+    pub bytes: &'a [u8],
+    /// How many bytes are before it: the [`Member::history_bytes`], or all there are.
+    pub history_bytes: usize,
     /// Whether the member begins with it.
     pub is_first: bool,
     /// Whether the member ends with it.
@@ -77,20 +77,21 @@ impl Member {
         HISTORY_BYTES
     }
 
-    /// The output of one stretch between restarts; nothing for an encoder that has none.
+    /// The output of one stretch between restarts, in place of what `room` holds; nothing for an encoder that has none.
     #[must_use]
-    pub fn stretch(&self, stretch: &Stretch<'_>, scratch: &mut Scratch) -> Vec<u8> {
+    pub fn stretch(&self, stretch: &Stretch<'_>, room: Vec<u8>, scratch: &mut Scratch) -> Vec<u8> {
         let Encoder::Pgzip { generation, block_bytes } = self.encoder else { return Vec::new() };
         let encoder = scratch.encoder(generation);
-        let mut bits = Bits::default();
+        let mut bits = Bits::into_room(room);
         if stretch.is_first {
             bits.append(self.header.bytes());
         }
-        encoder.piece(stretch.history, stretch.plain, &mut bits);
+        encoder.piece(stretch.bytes, stretch.history_bytes, &mut bits);
         if stretch.is_last {
             // A piece that is full is not the last one: after it comes one without bytes.
-            if length(stretch.plain) == block_bytes {
-                encoder.piece(&last_of(stretch.plain), &[], &mut bits);
+            if length(stretch.bytes).saturating_sub(length_of(stretch.history_bytes)) == block_bytes {
+                let history = last_of(stretch.bytes);
+                encoder.piece(history, history.len(), &mut bits);
             }
             encoder.last_block(&mut bits);
             bits.append(&self.trailer);
@@ -132,8 +133,9 @@ enum Work {
 struct Pieces {
     encoder: klauspost::Encoder,
     block_bytes: usize,
-    history: Vec<u8>,
-    plain: Vec<u8>,
+    /// The end of the piece before, then what is known of this one.
+    bytes: Vec<u8>,
+    history_bytes: usize,
 }
 
 impl Maker {
@@ -239,8 +241,8 @@ impl Work {
             Encoder::Pgzip { generation, block_bytes } => Self::Pieces(Pieces {
                 encoder: klauspost::Encoder::new(generation),
                 block_bytes: usize::try_from(block_bytes).unwrap_or(usize::MAX),
-                history: Vec::new(),
-                plain: Vec::new(),
+                bytes: Vec::new(),
+                history_bytes: 0,
             }),
             other => Self::Stream(other.stream()),
         }
@@ -250,22 +252,26 @@ impl Work {
     fn room(&self) -> usize {
         match self {
             Self::Stream(_) => usize::MAX,
-            Self::Pieces(pieces) => pieces.block_bytes.saturating_sub(pieces.plain.len()),
+            Self::Pieces(pieces) => pieces.block_bytes.saturating_sub(pieces.bytes.len().saturating_sub(pieces.history_bytes)),
         }
     }
 
     fn take(&mut self, plain: &[u8], out: &mut Bits) {
         match self {
             Self::Stream(deflate) => deflate.write(plain, out),
-            Self::Pieces(pieces) => pieces.plain.extend_from_slice(plain),
+            Self::Pieces(pieces) => {
+                let whole = pieces.block_bytes.saturating_add(pieces.history_bytes);
+                pieces.bytes.reserve_exact(whole.saturating_sub(pieces.bytes.len()));
+                pieces.bytes.extend_from_slice(plain);
+            }
         }
     }
 
     fn end_piece(&mut self, out: &mut Bits) {
         if let Self::Pieces(pieces) = self {
-            pieces.encoder.piece(&pieces.history, &pieces.plain, out);
-            pieces.history = last_of(&pieces.plain);
-            pieces.plain.clear();
+            pieces.encoder.piece(&pieces.bytes, pieces.history_bytes, out);
+            pieces.bytes.drain(..pieces.bytes.len().saturating_sub(HISTORY_BYTES));
+            pieces.history_bytes = pieces.bytes.len();
         }
     }
 
@@ -278,6 +284,10 @@ impl Work {
     }
 }
 
-fn last_of(plain: &[u8]) -> Vec<u8> {
-    plain.get(plain.len().saturating_sub(HISTORY_BYTES)..).unwrap_or_default().to_vec()
+fn last_of(plain: &[u8]) -> &[u8] {
+    plain.get(plain.len().saturating_sub(HISTORY_BYTES)..).unwrap_or_default()
+}
+
+fn length_of(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }

@@ -17,7 +17,7 @@ pub struct Inflated<'a> {
     /// Where the next member begins.
     offset: u64,
     current: Option<(BufReader<At<'a>>, Inflate)>,
-    plain: Vec<u8>,
+    /// How much of its plain bytes was read.
     at: usize,
     hasher: Hasher,
 }
@@ -27,13 +27,18 @@ impl<'a> Inflated<'a> {
     #[must_use]
     pub fn new(content: &'a dyn Content, plan: &'a Plan) -> Self {
         let hasher = Hasher::sha256();
-        Self { content, members: plan.members.iter(), offset: 0, current: None, plain: Vec::new(), at: 0, hasher }
+        Self { content, members: plan.members.iter(), offset: 0, current: None, at: 0, hasher }
     }
 
     /// The digest of all that was read.
     #[must_use]
     pub fn finish(self) -> Digest {
         self.hasher.finish()
+    }
+
+    /// What was fetched and not read.
+    fn rest(&self) -> &[u8] {
+        self.current.as_ref().and_then(|(_, inflate)| inflate.plain().get(self.at..)).unwrap_or_default()
     }
 
     /// Fetches the next plain bytes; whether there are any.
@@ -43,8 +48,6 @@ impl<'a> Inflated<'a> {
                 let plain = inflate.next(from)?;
                 if !plain.is_empty() {
                     self.hasher.update(plain);
-                    self.plain.clear();
-                    self.plain.extend_from_slice(plain);
                     self.at = 0;
                     return Ok(true);
                 }
@@ -59,10 +62,10 @@ impl<'a> Inflated<'a> {
 
 impl Read for Inflated<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at >= self.plain.len() && !self.fetch()? {
+        if self.rest().is_empty() && !self.fetch()? {
             return Ok(0);
         }
-        let mut rest = self.plain.get(self.at..).unwrap_or_default();
+        let mut rest = self.rest();
         let count = rest.read(buffer)?;
         self.at = self.at.saturating_add(count);
         Ok(count)

@@ -1,4 +1,5 @@
-//! [`Token`]: a literal byte or a copy, what deflate blocks are made of; and [`Counts`], how often its symbols occur.
+//! [`Token`]: a literal byte or a copy, what deflate blocks are made of; [`Tokens`] of a chunk; and [`Counts`], how often
+//! symbols occur.
 //!
 //! **Invariants.** A copy is 3 to 258 bytes long and comes from 1 to 32768 bytes back. 258 is always the last length symbol.
 //!
@@ -97,47 +98,122 @@ const fn distance_symbols() -> [u8; 512] {
     symbols
 }
 
-/// A literal byte or a copy.
+/// The lengths from 3 on: symbol and what its extra bits say, as a [`Token`] has them.
+const LENGTH_PART: [u32; 256] = length_parts();
+
+const fn length_parts() -> [u32; 256] {
+    let mut parts = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let symbol = LENGTH_SYMBOL[at] as usize;
+        let extra = at as u32 + 3 - LENGTH_BASE[symbol] as u32;
+        parts[at] = (FIRST_LENGTH + symbol) as u32 | extra << LENGTH_EXTRA_AT;
+        at += 1;
+    }
+    parts
+}
+
+/// A literal byte or a copy, as it is written: the symbol of the byte or the length, what the extra bits of the length
+/// say, the symbol of the distance, what its extra bits say. A byte has a distance symbol that takes no bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token(u32);
 
+const LENGTH_EXTRA_AT: u32 = 9;
+const DISTANCE_AT: u32 = 14;
+const DISTANCE_EXTRA_AT: u32 = 19;
+/// How many values the fields of symbols have.
+const SYMBOLS: usize = 1 << LENGTH_EXTRA_AT;
+const DISTANCE_SYMBOLS: usize = 1 << (DISTANCE_EXTRA_AT - DISTANCE_AT);
+/// The distance symbol of what has no distance.
+const NO_DISTANCE: u32 = DISTANCES as u32;
+
 impl Token {
     /// A byte as it is.
+    #[inline(always)]
     pub(super) fn literal(byte: u8) -> Self {
-        Self(u32::from(byte))
+        Self(u32::from(byte) | NO_DISTANCE << DISTANCE_AT)
     }
 
     /// A copy of `length` bytes, 3 to 258, from `distance` bytes back, 1 to 32768.
+    #[inline(always)]
     pub(super) fn copy(length: usize, distance: usize) -> Self {
         debug_assert!((3..=258).contains(&length) && (1..=32768).contains(&distance), "{length} bytes from {distance} back");
-        Self((length as u32) << 16 | (distance as u32 - 1))
+        let distance = (distance - 1) & 0x7fff;
+        let place = if distance < 256 { distance } else { 256 + (distance >> 7) };
+        let symbol = u32::from(DISTANCE_SYMBOL[place]);
+        let extra = distance as u32 - u32::from(DISTANCE_BASE[symbol as usize]);
+        Self(LENGTH_PART[(length - 3) & 0xff] | symbol << DISTANCE_AT | extra << DISTANCE_EXTRA_AT)
     }
 
     #[inline(always)]
-    fn parts(self) -> Part {
-        if self.0 < 256 {
-            return Part::Literal(self.0 as usize);
-        }
-        let (length, distance) = (self.0 >> 16, self.0 & 0x7fff);
-        let place = if distance < 256 { distance } else { 256 + (distance >> 7) };
-        Part::Copy {
-            length: length as u16,
-            length_symbol: usize::from(LENGTH_SYMBOL[(length as usize - 3) & 0xff]),
-            distance: distance as u16,
-            distance_symbol: usize::from(DISTANCE_SYMBOL[place as usize]),
-        }
+    fn symbol(self) -> usize {
+        self.0 as usize % SYMBOLS
+    }
+
+    #[inline(always)]
+    fn length_extra(self) -> u64 {
+        u64::from(self.0 >> LENGTH_EXTRA_AT) % (1 << (DISTANCE_AT - LENGTH_EXTRA_AT))
+    }
+
+    #[inline(always)]
+    fn distance_symbol(self) -> usize {
+        (self.0 >> DISTANCE_AT) as usize % DISTANCE_SYMBOLS
+    }
+
+    #[inline(always)]
+    fn distance_extra(self) -> u64 {
+        u64::from(self.0 >> DISTANCE_EXTRA_AT)
     }
 }
 
-enum Part {
-    Literal(usize),
-    /// The distance is less by 1.
-    Copy {
-        length: u16,
-        length_symbol: usize,
-        distance: u16,
-        distance_symbol: usize,
-    },
+/// The tokens of a chunk of at most 65535 bytes, whose places are sure to be in bounds.
+#[derive(Debug, Clone)]
+pub(super) struct Tokens {
+    list: Box<[Token; TOKENS + AHEAD]>,
+    count: usize,
+}
+
+/// Room for the tokens of a chunk; a power of two.
+const TOKENS: usize = 1 << 16;
+/// Literals are put so many at a time; those that are none are overwritten.
+pub(super) const AHEAD: usize = 8;
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { list: vec![Token(0); TOKENS + AHEAD].into_boxed_slice().try_into().expect("as many were made"), count: 0 }
+    }
+}
+
+impl std::ops::Deref for Tokens {
+    type Target = [Token];
+
+    fn deref(&self) -> &[Token] {
+        &self.list[..self.count]
+    }
+}
+
+impl Tokens {
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    /// Adds the first `count` of these bytes as they are.
+    #[inline(always)]
+    pub(super) fn push_literals(&mut self, bytes: [u8; AHEAD], count: usize) {
+        let at = self.count & (TOKENS - 1);
+        for (token, byte) in self.list[at..at + AHEAD].iter_mut().zip(bytes) {
+            *token = Token::literal(byte);
+        }
+        self.count += count;
+    }
+
+    /// Adds a copy, as [`Token::copy`] has it.
+    #[inline(always)]
+    pub(super) fn push_copy(&mut self, length: usize, distance: usize) {
+        self.list[self.count & (TOKENS - 1)] = Token::copy(length, distance);
+        self.count += 1;
+    }
 }
 
 /// How often each symbol occurs.
@@ -158,17 +234,16 @@ impl Default for Counts {
 impl Counts {
     /// The symbols of these tokens, without an end.
     pub(super) fn of_tokens(tokens: &[Token]) -> Self {
-        let mut counts = Self::default();
-        for token in tokens {
-            match token.parts() {
-                Part::Literal(byte) => counts.literals[byte] += 1,
-                Part::Copy { length_symbol, distance_symbol, .. } => {
-                    counts.literals[FIRST_LENGTH + length_symbol] += 1;
-                    counts.distances[distance_symbol] += 1;
-                }
+        // Two of each: to add to what was added to just now takes the processor longest.
+        let (mut symbols, mut distances) = ([[0_u32; SYMBOLS]; 2], [[0_u32; DISTANCE_SYMBOLS]; 2]);
+        for pair in tokens.chunks(2) {
+            for (turn, token) in pair.iter().enumerate() {
+                symbols[turn][token.symbol()] += 1;
+                distances[turn][token.distance_symbol()] += 1;
             }
         }
-        counts
+        let literals = std::array::from_fn(|symbol| symbols[0][symbol] + symbols[1][symbol]);
+        Self { literals, distances: std::array::from_fn(|symbol| distances[0][symbol] + distances[1][symbol]) }
     }
 
     /// These bytes as literals, without an end.
@@ -220,59 +295,63 @@ fn sum(counts: &[u32], bits: &[u8]) -> i64 {
     counts.iter().zip(bits).map(|(count, bits)| i64::from(*count) * i64::from(*bits)).sum()
 }
 
+/// A code with the extra bits of its symbols, for all values that the field of a token can have.
+struct Words<const N: usize>([Word; N]);
+
+#[derive(Clone, Copy, Default)]
+struct Word {
+    word: u16,
+    bits: u8,
+    /// With the extra bits.
+    all_bits: u8,
+}
+
+impl<const N: usize> Words<N> {
+    fn of<const M: usize>(code: &Code<M>, extra_bits: impl Fn(usize) -> u8) -> Self {
+        let mut words = [Word::default(); N];
+        for (symbol, to) in words.iter_mut().enumerate().take(M) {
+            let (word, bits) = code.word(symbol);
+            *to = Word { word: word as u16, bits: bits as u8, all_bits: bits as u8 + extra_bits(symbol) };
+        }
+        Self(words)
+    }
+
+    /// The bits of a symbol with its extra bits, and how many.
+    #[inline(always)]
+    fn of_symbol(&self, symbol: usize, extra: u64) -> (u64, u32) {
+        let Word { word, bits, all_bits } = self.0[symbol % N];
+        (u64::from(word) | extra << bits, u32::from(all_bits))
+    }
+}
+
 /// Writes tokens with these codes, which cover them.
 pub(super) fn write_tokens(tokens: &[Token], literals: &Code<LITERALS>, distances: &Code<DISTANCES>, out: &mut Bits) {
-    let mut packer = Packer::new(out);
+    let literals: Words<SYMBOLS> = Words::of(literals, |symbol| {
+        symbol.checked_sub(FIRST_LENGTH).and_then(|length| LENGTH_EXTRA.get(length)).copied().unwrap_or_default()
+    });
+    let distances: Words<DISTANCE_SYMBOLS> = Words::of(distances, |symbol| DISTANCE_EXTRA[symbol]);
+    let mut packer = out.packer();
     for token in tokens {
-        match token.parts() {
-            Part::Literal(byte) => packer.put(literals.word(byte)),
-            Part::Copy { length, length_symbol, distance, distance_symbol } => {
-                let (word, bits) = literals.word(FIRST_LENGTH + length_symbol);
-                let extra = u64::from(length - LENGTH_BASE[length_symbol]);
-                packer.put((word | extra << bits, bits + u32::from(LENGTH_EXTRA[length_symbol])));
-                let (word, bits) = distances.word(distance_symbol);
-                let extra = u64::from(distance - DISTANCE_BASE[distance_symbol]);
-                packer.put((word | extra << bits, bits + u32::from(DISTANCE_EXTRA[distance_symbol])));
-            }
-        }
+        let (length, length_bits) = literals.of_symbol(token.symbol(), token.length_extra());
+        let (distance, distance_bits) = distances.of_symbol(token.distance_symbol(), token.distance_extra());
+        packer.put(length | distance << length_bits, length_bits + distance_bits);
     }
     packer.finish();
 }
 
 /// Writes bytes as literals of this code, which covers them.
 pub(super) fn write_literals(bytes: &[u8], code: &Code<LITERALS>, out: &mut Bits) {
-    let mut packer = Packer::new(out);
-    bytes.iter().for_each(|byte| packer.put(code.word(usize::from(*byte))));
-    packer.finish();
-}
-
-/// Gathers bits, to put many at once.
-struct Packer<'a> {
-    out: &'a mut Bits,
-    word: u64,
-    bits: u32,
-}
-
-impl<'a> Packer<'a> {
-    fn new(out: &'a mut Bits) -> Self {
-        Self { out, word: 0, bits: 0 }
-    }
-
-    /// Takes at most 28 bits.
-    #[inline(always)]
-    fn put(&mut self, (word, bits): (u64, u32)) {
-        self.word |= word << self.bits;
-        self.bits += bits;
-        if self.bits >= 32 {
-            self.out.put(self.word & 0xffff_ffff, 32);
-            self.word >>= 32;
-            self.bits -= 32;
+    let mut packer = out.packer();
+    for group in bytes.chunks(3) {
+        let (mut words, mut all_bits) = (0, 0);
+        for byte in group {
+            let (word, bits) = code.word(usize::from(*byte));
+            words |= word << all_bits;
+            all_bits += bits;
         }
+        packer.put(words, all_bits);
     }
-
-    fn finish(self) {
-        self.out.put(self.word, self.bits);
-    }
+    packer.finish();
 }
 
 /// Writes a stored block that is not the last; it takes at most 65535 bytes.

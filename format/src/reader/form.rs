@@ -5,6 +5,7 @@
 //!
 //! *Not here:* bytes of frames (`frames`).
 
+use std::ops;
 use std::sync::Arc;
 
 use super::frames::{Chunk, Content};
@@ -18,7 +19,7 @@ use crate::tar;
 use crate::volume::Volume;
 
 /// How deep runs may refer to runs: through all ancestors, and some turns within a set.
-const MAX_RUNS: u32 = 128;
+pub(super) const MAX_RUNS: u32 = 128;
 /// How many references one call may follow.
 const MAX_STEPS: u32 = 1 << 16;
 /// The longest header of a frame.
@@ -117,6 +118,20 @@ impl Form {
         Some(Self { bytes, way: Way::Parts { position }, ..self.clone() })
     }
 
+    /// Of the piece row at `at`: whether an encoder begins anew there, and where the row ends. `None` where no encoder is at
+    /// work, or where it cannot be read.
+    pub(super) fn stretch_at(&self, at: u64) -> Option<(bool, u64)> {
+        let Way::Pieces { position, .. } = self.way else { return None };
+        let place = position.saturating_add(at);
+        let row = (at < self.bytes).then(|| self.volume.piece_at(place).ok()).flatten()?;
+        let end = row.position.saturating_add(row.bytes).saturating_sub(position);
+        match row.kind {
+            PieceKind::Raw { .. } => None,
+            PieceKind::Replay { .. } => Some((false, end)),
+            PieceKind::Restart { .. } => Some((row.position == place, end)),
+        }
+    }
+
     /// The bytes of its plain form.
     pub(super) fn plain(located: &Located) -> Result<Self> {
         if located.row.plain == PlainRow::Own && !matches!(located.row.stored, Stored::Pieces { .. }) {
@@ -129,6 +144,11 @@ impl Form {
 }
 
 impl Form {
+    /// Whether it is a member of its own.
+    pub(super) fn is_verbatim(&self) -> bool {
+        matches!(self.way, Way::Verbatim { .. })
+    }
+
     /// The part that byte `at` lies in, and where in that; `None` where bytes are not made of parts.
     pub(super) fn part_at(&self, at: u64) -> Result<Option<(Part, u64)>> {
         let Way::Parts { position } = self.way else { return Ok(None) };
@@ -139,20 +159,27 @@ impl Form {
 
     /// Calls `visit` with each part that these bytes lie in, in order; says whether an encoder makes some of them
     /// from the plain form.
-    pub(crate) fn each_part(&self, visit: &mut impl FnMut(&Part) -> Result<()>) -> Result<bool> {
+    pub(crate) fn each_part(&self, visit: &mut impl FnMut(Part) -> Result<()>) -> Result<bool> {
+        self.each_part_in(0..self.bytes, visit)
+    }
+
+    /// The same for a stretch of them; the first and the last part are cut to it.
+    pub(super) fn each_part_in(&self, within: ops::Range<u64>, visit: &mut impl FnMut(Part) -> Result<()>) -> Result<bool> {
+        let (mut at, end) = (within.start, within.end.min(self.bytes));
         match self.way {
             Way::Verbatim { .. } => Ok(false),
-            Way::Parts { position } => each_part(&self.volume, position, self.bytes, visit).map(|()| false),
-            Way::Pieces { position, .. } => {
-                let (mut at, mut replays) = (0, false);
-                while at < self.bytes {
-                    let row = self.volume.piece_at(position.saturating_add(at))?;
-                    let bytes = row.bytes.min(self.bytes.saturating_sub(at));
+            Way::Parts { position } => each_part(&self.volume, position.saturating_add(at), end.saturating_sub(at), visit).map(|()| false),
+            Way::Pieces { position: first, .. } => {
+                let mut replays = false;
+                while at < end {
+                    let row = self.volume.piece_at(first.saturating_add(at))?;
+                    let into = first.saturating_add(at).saturating_sub(row.position);
+                    let bytes = row.bytes.saturating_sub(into).min(end.saturating_sub(at));
                     match row.kind {
-                        PieceKind::Raw { position } => each_part(&self.volume, position, bytes, visit)?,
+                        PieceKind::Raw { position } => each_part(&self.volume, position.saturating_add(into), bytes, visit)?,
                         PieceKind::Replay { .. } | PieceKind::Restart { .. } => replays = true,
                     }
-                    at = row.position.saturating_add(row.bytes).saturating_sub(position);
+                    at = at.saturating_add(bytes);
                 }
                 Ok(replays)
             }
@@ -160,13 +187,16 @@ impl Form {
     }
 }
 
-fn each_part(volume: &Volume, position: u64, bytes: u64, visit: &mut impl FnMut(&Part) -> Result<()>) -> Result<()> {
+/// Visits the parts between `position` and so many bytes behind it.
+fn each_part(volume: &Volume, position: u64, bytes: u64, visit: &mut impl FnMut(Part) -> Result<()>) -> Result<()> {
     let end = position.saturating_add(bytes);
     let mut at = position;
     while at < end {
         let row = volume.part_at(at)?;
-        visit(&row.part)?;
-        at = row.position.saturating_add(row.part.bytes());
+        let into = at.saturating_sub(row.position);
+        let bytes = row.part.bytes().saturating_sub(into).min(end.saturating_sub(at));
+        visit(row.part.cut(into, bytes))?;
+        at = at.saturating_add(bytes);
     }
     Ok(())
 }
@@ -220,15 +250,34 @@ impl Inner {
     }
 
     fn in_run(&self, set: usize, run: &Run, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
+        let prefixes = steps.prefixes;
         let runs = steps.enter(run)?;
-        let located = self.locate(set, &run.digest)?.ok_or_else(|| self.nowhere(set, &run.digest))?;
-        let form = Form::plain(&located)?;
-        if run.offset.checked_add(run.bytes).is_none_or(|end| end > form.bytes) {
-            return Err(Error::damaged(format!("a run of blob {} ends beyond it", run.digest)));
-        }
-        let chunk = self.chunk(&form, run.offset.saturating_add(into), most, steps);
+        let found = match self.at_hand(set, run, into, most, steps) {
+            Err(absent) if absent.kind() == Kind::Missing => self.in_base(run, into, most, absent),
+            found => found,
+        };
+        steps.prefixes = prefixes;
         steps.leave(runs);
-        chunk
+        found
+    }
+
+    /// Bytes of a run out of the sets at hand.
+    fn at_hand(&self, set: usize, run: &Run, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
+        let (form, within) = self.plain_of(set, run)?;
+        self.chunk(&form, within.start.saturating_add(into), most, steps)
+    }
+
+    /// The plain form that a run means, and the stretch of it. Of a blob whose plain form no set at hand lists, it is
+    /// missing: it can be had elsewhere.
+    pub(super) fn plain_of(&self, set: usize, run: &Run) -> Result<(Form, ops::Range<u64>)> {
+        let located = self.locate(set, &run.digest)?.ok_or_else(|| self.nowhere(set, &run.digest))?;
+        if located.row.plain == PlainRow::Unknown {
+            return Err(Error::new(Kind::Missing, format!("the plain form of blob {} is not listed here", run.digest)));
+        }
+        let form = Form::plain(&located)?;
+        let end = run.offset.checked_add(run.bytes).filter(|end| *end <= form.bytes);
+        let end = end.ok_or_else(|| Error::damaged(format!("a run of blob {} ends beyond it", run.digest)))?;
+        Ok((form, run.offset..end))
     }
 
     fn frame(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Arc<Content>> {

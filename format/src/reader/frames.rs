@@ -110,6 +110,14 @@ impl Frames {
         self.cache.get_or_load(key, || self.load(volume, row, prefix).map_err(|error| volume.placed(error.at(row.file_offset))))
     }
 
+    /// Memory for so many bytes, used again where there is some.
+    pub(super) fn room(&self, bytes: usize) -> Vec<u8> {
+        let mut room = self.plain.take(bytes);
+        room.clear();
+        room.reserve_exact(bytes);
+        room
+    }
+
     /// Bytes that were made here.
     pub(super) fn own(&self, bytes: Vec<u8>) -> Content {
         Content { bytes, idle: Arc::clone(&self.plain) }

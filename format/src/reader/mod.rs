@@ -5,20 +5,26 @@
 //!
 //! *Not here:* finding sets (`set`), checking everything (`check`), what blobs mean.
 
+mod ahead;
+mod base;
 pub(crate) mod form;
 mod frames;
 mod older;
+mod reach;
 mod replay;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+pub use base::Base;
 pub use frames::Chunk;
+pub use reach::Reach;
 pub use stream::Stream;
 
 use self::form::{Form, Steps};
 use self::frames::Frames;
+use self::reach::Walk;
 use self::replay::Replays;
 use crate::cache::{Cache, Weight};
 use crate::digest::Digest;
@@ -26,7 +32,6 @@ use crate::error::{Error, Kind, Result};
 use crate::index::read::{DEFAULT_CACHE_BYTES, IndexCache};
 use crate::index::{BlobRow, PlainRow, Stored};
 use crate::layout::{Id, Parent};
-use crate::recipe::Part;
 use crate::set::{Lacking, SetFiles};
 use crate::volume::Volume;
 
@@ -73,6 +78,7 @@ pub(crate) struct Inner {
     frames: Frames,
     found: Cache<(usize, Digest), Located>,
     replays: Replays,
+    base: OnceLock<Arc<dyn Base>>,
 }
 
 struct OpenSet {
@@ -116,7 +122,7 @@ impl Reader {
         let sets = sets.into_iter().map(|set| OpenSet::open(set, &index)).collect();
         let (frames, found) = (Frames::new(options.cache_bytes), Cache::new(FOUND_BLOBS));
         let replays = Replays::new(options.cache_bytes / 4);
-        Self { inner: Arc::new(Inner { sets, frames, found, replays }) }
+        Self { inner: Arc::new(Inner { sets, frames, found, replays, base: OnceLock::new() }) }
     }
 
     /// What is known of a blob; `None` if it is certainly in none of these sets.
@@ -158,13 +164,39 @@ impl Reader {
         Ok(Stream::new(Arc::clone(&self.inner), Form::plain(&located)?, Some(check)))
     }
 
-    /// The data volumes, by set and number, that the bytes of a blob lie in; where it refers to another blob, all
-    /// volumes of that one's plain form. Volumes that are not here are named too, as far as records lead to them.
+    /// The data volumes, by set and number, that the bytes of a blob lie in, and those of what it refers to. Volumes that are
+    /// not here are named too, as far as records lead to them; an error where they do not.
     pub fn volumes_of(&self, digest: &Digest) -> Result<BTreeSet<(Id, u32)>> {
-        let located = self.inner.must_locate(digest)?;
-        let mut volumes = BTreeSet::new();
-        self.inner.collect_volumes(located, &mut volumes)?;
-        Ok(volumes)
+        let reach = Walk::new(&self.inner, false).blob(digest)?;
+        match reach.elsewhere.keys().next() {
+            Some(absent) => Err(self.inner.nowhere(0, absent)),
+            None => Ok(reach.volumes),
+        }
+    }
+
+    /// Where the bytes of a blob come from. A [`Kind::Missing`] error means that the blob itself, not what it refers to, is
+    /// in none of these sets.
+    pub fn reach(&self, digest: &Digest) -> Result<Reach> {
+        Walk::new(&self.inner, true).blob(digest)
+    }
+
+    /// Whether these sets are whole and everything that they build on is among them, so that nothing can be elsewhere.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let here = |id: Id| self.inner.sets.iter().any(|set| set.id == id);
+        self.inner.sets.iter().all(|set| {
+            let parent = match set.parent {
+                Parent::None => true,
+                Parent::Set { id, .. } => here(id),
+                Parent::Receipt { .. } => false,
+            };
+            parent && set.unusable.is_empty() && set.lacking.numbers.is_empty() && !set.lacking.more
+        })
+    }
+
+    /// From now on looks there too for what runs refer to. The first one that is told stays.
+    pub fn look_in(&self, base: Arc<dyn Base>) {
+        let _ = self.inner.base.set(base);
     }
 
     /// The open volumes of a set, by number.
@@ -278,32 +310,5 @@ impl Inner {
             count = count.saturating_add(chunk.len());
         }
         Ok(count)
-    }
-
-    fn collect_volumes(&self, located: Arc<Located>, volumes: &mut BTreeSet<(Id, u32)>) -> Result<()> {
-        let mut seen = BTreeSet::from([located.row.digest]);
-        let mut waiting = vec![(located, false)];
-        while let Some((located, plain)) = waiting.pop() {
-            let id = self.sets.get(located.set).map(|set| set.id).unwrap_or_default();
-            let form = if plain { Form::plain(&located)? } else { Form::stored(&located) };
-            let replays = form.each_part(&mut |part| {
-                match part {
-                    Part::Range(range) => drop(volumes.insert((id, range.volume))),
-                    Part::Run(run) if seen.insert(run.digest) => {
-                        let next = self.locate(located.set, &run.digest)?;
-                        waiting.push((next.ok_or_else(|| self.nowhere(located.set, &run.digest))?, true));
-                    }
-                    Part::Run(_) => {}
-                }
-                Ok(())
-            })?;
-            if replays && !plain {
-                waiting.push((Arc::clone(&located), true));
-            }
-            if matches!(located.row.stored, Stored::Verbatim { .. }) {
-                volumes.insert((id, located.volume.number()));
-            }
-        }
-        Ok(())
     }
 }

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use super::Inner;
+use super::ahead::Makers;
 use super::form::{Form, Steps};
 use super::frames::{Chunk, Content};
 use crate::cache::{Cache, lock};
@@ -30,8 +31,17 @@ pub(super) struct Replays {
     made: Cache<(u64, u64), Content>,
     open: Mutex<VecDeque<Open>>,
     /// As many as there were threads at it at once.
-    scratch: Mutex<Vec<Scratch>>,
+    at_work: Mutex<Vec<AtWork>>,
     members: Mutex<VecDeque<Known>>,
+    /// Who makes stretches now.
+    pub(super) makers: Makers,
+}
+
+/// What a thread makes stretches with, to be used again.
+#[derive(Default)]
+struct AtWork {
+    plain: Vec<u8>,
+    scratch: Scratch,
 }
 
 /// The parameters of a replay.
@@ -54,7 +64,8 @@ struct Open {
 
 impl Replays {
     pub(super) fn new(budget_bytes: u64) -> Self {
-        Self { made: Cache::new(budget_bytes), open: Mutex::default(), members: Mutex::default(), scratch: Mutex::default() }
+        let makers = Makers::new(std::thread::available_parallelism().map_or(1, usize::from));
+        Self { made: Cache::new(budget_bytes), open: Mutex::default(), members: Mutex::default(), at_work: Mutex::default(), makers }
     }
 
     /// The encoder at work on `key` that has come closest to `at` and not beyond.
@@ -131,6 +142,7 @@ impl Inner {
         step: u64,
         steps: &mut Steps,
     ) -> Result<Content> {
+        let _turn = self.replays.makers.begin();
         let is_first = matches!(row.kind, PieceKind::Replay { .. });
         let end = row.position.saturating_add(row.bytes);
         let goes_on = end < first.saturating_add(form.bytes) && matches!(form.volume.piece_at(end)?.kind, PieceKind::Restart { .. });
@@ -138,27 +150,31 @@ impl Inner {
             return Err(damaged(form, "a restart is not where its encoder has one"));
         }
         let before = if is_first { 0 } else { length_of(member.history_bytes()).min(segment.plain_offset) };
-        let content = self.gather(plain, segment.plain_offset.saturating_sub(before), before.saturating_add(segment.plain_bytes), steps)?;
-        let before = usize::try_from(before).unwrap_or(usize::MAX);
-        let (history, plain) = content.split_at_checked(before).unwrap_or((&[], &content));
-        let mut scratch = lock(&self.replays.scratch).pop().unwrap_or_default();
-        let made = member.stretch(&Stretch { history, plain, is_first, is_last: !goes_on }, &mut scratch);
-        lock(&self.replays.scratch).push(scratch);
+        let mut at_work = lock(&self.replays.at_work).pop().unwrap_or_default();
+        let from = segment.plain_offset.saturating_sub(before);
+        self.gather(&mut at_work.plain, plain, from, before.saturating_add(segment.plain_bytes), steps)?;
+        let history_bytes = usize::try_from(before).unwrap_or(usize::MAX);
+        let stretch = Stretch { bytes: &at_work.plain, history_bytes, is_first, is_last: !goes_on };
+        // What it makes is about as long as the row says, or it is damaged.
+        let room = self.frames.room(usize::try_from(row.bytes).unwrap_or(usize::MAX).min(at_work.plain.len()));
+        let made = member.stretch(&stretch, room, &mut at_work.scratch);
+        lock(&self.replays.at_work).push(at_work);
         if length(&made) != row.bytes || crc32c::crc32c(&made) != segment.check {
             return Err(damaged(form, "what its encoder made is not what the index says"));
         }
         Ok(self.frames.own(made))
     }
 
-    /// Bytes of a form, together.
-    fn gather(&self, form: &Form, from: u64, count: u64, steps: &mut Steps) -> Result<Vec<u8>> {
+    /// Bytes of a form, together, in place of what `content` holds.
+    fn gather(&self, content: &mut Vec<u8>, form: &Form, from: u64, count: u64, steps: &mut Steps) -> Result<()> {
+        content.clear();
         // At most a stretch and its history: what a hostile index says of them was refused before.
-        let mut content = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
-        while length(&content) < count {
-            let at = from.saturating_add(length(&content));
-            content.extend_from_slice(&self.chunk(form, at, count.saturating_sub(length(&content)), steps)?);
+        content.reserve_exact(usize::try_from(count).unwrap_or_default());
+        while length(content) < count {
+            let at = from.saturating_add(length(content));
+            content.extend_from_slice(&self.chunk(form, at, count.saturating_sub(length(content)), steps)?);
         }
-        Ok(content)
+        Ok(())
     }
 
     /// Goes on with an encoder that has no restarts, or begins it.

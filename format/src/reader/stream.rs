@@ -1,7 +1,8 @@
 //! [`Stream`]: a blob, or its plain form, from front to back.
 //!
 //! **Invariants.** The last bytes of a checked stream come out only if the digest of the whole matches. Nothing is
-//! copied but by [`Read`]; [`Stream::next_chunk`] hands out the memory of the frames themselves.
+//! copied but by [`Read`]; [`Stream::next_chunk`] hands out the memory of the frames themselves. What encoders make again is
+//! made ahead where processors are idle (`ahead`).
 //!
 //! *Not here:* random reads (`Reader::read_at`).
 
@@ -9,6 +10,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::Inner;
+use super::ahead::Ahead;
 use super::form::{Form, Steps};
 use super::frames::Chunk;
 use crate::digest::{Digest, Hasher};
@@ -20,13 +22,14 @@ pub struct Stream {
     form: Form,
     at: u64,
     current: Option<Chunk>,
+    ahead: Ahead,
     check: Option<(Digest, Hasher)>,
 }
 
 impl Stream {
     pub(super) fn new(reader: Arc<Inner>, form: Form, check: Option<Digest>) -> Self {
         let check = check.map(|digest| (digest, digest.hasher()));
-        Self { reader, form, at: 0, current: None, check }
+        Self { reader, form, at: 0, current: None, ahead: Ahead::default(), check }
     }
 
     /// How many bytes the whole has.
@@ -48,6 +51,7 @@ impl Stream {
             return self.check_end().map(|()| None);
         }
         let about = |error: Error| error.context(format!("blob {}", self.form.blob));
+        self.ahead.look(&self.reader, &self.form, self.at);
         let chunk = self.reader.chunk(&self.form, self.at, u64::MAX, &mut Steps::default()).map_err(about)?;
         if let Some((_, hasher)) = &mut self.check {
             hasher.update(&chunk);

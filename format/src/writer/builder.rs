@@ -191,7 +191,8 @@ impl Builder {
         }
         if self.open_mut(lane).is_none() {
             let id = self.take_id()?;
-            *self.open_mut(lane) = Some(OpenFrame { id, ..OpenFrame::default() });
+            let plain = Vec::with_capacity(most);
+            *self.open_mut(lane) = Some(OpenFrame { id, plain, ..OpenFrame::default() });
         }
         let open = self.open_mut(lane).as_mut().ok_or_else(|| Error::limit("frame: none is open"))?;
         let place = Place::Frame { id: open.id, offset: small(open.plain.len())? };

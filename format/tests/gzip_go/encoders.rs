@@ -11,8 +11,8 @@ pub(crate) fn pgzip(generation: Generation, block_bytes: usize, plain: &[u8]) ->
     let mut start = 0;
     loop {
         let end = plain.len().min(start + block_bytes);
-        let history = if block_bytes > HISTORY_BYTES { &plain[start.saturating_sub(HISTORY_BYTES)..start] } else { &[] };
-        encoder.piece(history, &plain[start..end], &mut bits);
+        let history_bytes = if block_bytes > HISTORY_BYTES { start.min(HISTORY_BYTES) } else { 0 };
+        encoder.piece(&plain[start - history_bytes..end], history_bytes, &mut bits);
         // A piece that is not full is the last, even if nothing is in it.
         if end - start < block_bytes {
             break;

@@ -72,10 +72,11 @@ proptest! {
             let (mut out, mut bits, mut encoder) = (Vec::new(), Bits::default(), Encoder::new(generation));
             let mut history: &[u8] = &[];
             for part in &parts {
-                encoder.piece(history, part, &mut bits);
+                let bytes = [history, part].concat();
+                encoder.piece(&bytes, history.len(), &mut bits);
                 let piece = bits.take();
                 let mut alone = Bits::default();
-                Encoder::new(generation).piece(history, part, &mut alone);
+                Encoder::new(generation).piece(&bytes, history.len(), &mut alone);
                 prop_assert!(piece == alone.take(), "{generation:?}");
                 out.extend(piece);
                 history = if part.len() > HISTORY_BYTES { &part[part.len() - HISTORY_BYTES..] } else { &[] };
@@ -103,7 +104,7 @@ proptest! {
 fn a_piece_longer_than_the_buffer_inflates_to_its_input() {
     let plain = input("X(6000000,3)");
     let (mut bits, mut encoder) = (Bits::default(), Encoder::new(Generation::K9));
-    encoder.piece(&[], &plain, &mut bits);
+    encoder.piece(&plain, 0, &mut bits);
     encoder.last_block(&mut bits);
     assert!(inflate(&bits.take()) == plain);
 }

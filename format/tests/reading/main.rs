@@ -2,6 +2,7 @@
 
 mod built;
 mod damage;
+mod elsewhere;
 mod hostile;
 mod made;
 mod members;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::cli::figures::{bytes, count};
 use crate::monitor::Outline;
 
-/// `plan: 12 images, 41 blobs, 345 MiB to fetch, into about 3 volumes below 4.38 GiB`
+/// `plan: 12 images, 41 blobs, 345 MiB to fetch; about 250 MiB to write (delta by patches), 3 volumes below 4.38 GiB`
 pub(in crate::cli) fn line(plan: &Outline) -> String {
     let mut text = format!("plan: {}, {}, {} to fetch", count(plan.images, "image"), count(plan.blobs, "blob"), bytes(plan.bytes));
     if plan.blobs_there > 0 {
@@ -15,8 +15,9 @@ pub(in crate::cli) fn line(plan: &Outline) -> String {
         let _ = write!(text, ", {} taken from other repositories there", plan.mounts);
     }
     if let Some(set) = plan.set.filter(|_| plan.images > 0) {
-        let about = if set.volumes > 1 { "about " } else { "" };
-        let _ = write!(text, ", into {about}{} below {}", count(set.volumes, "volume"), bytes(set.cap_bytes));
+        let delta = set.depth.map_or(String::new(), |depth| format!(" (delta by {depth})"));
+        let (about, volumes, cap) = (bytes(set.bytes), count(set.volumes, "volume"), bytes(set.cap_bytes));
+        let _ = write!(text, "; about {about} to write{delta}, {volumes} below {cap}");
     }
     text
 }
@@ -29,11 +30,17 @@ mod tests {
     #[test]
     fn a_plan_is_one_line() {
         let plan = Outline { images: 12, blobs: 41, bytes: 345 << 20, ..Outline::default() };
-        let set = |volumes| Some(OutlinedSet { volumes, cap_bytes: 4 << 30 });
+        let set = |volumes, depth| Some(OutlinedSet { bytes: 250 << 20, depth, volumes, cap_bytes: 4 << 30 });
         for (plan, expected) in [
             (plan, "plan: 12 images, 41 blobs, 345 MiB to fetch"),
-            (Outline { set: set(3), ..plan }, "plan: 12 images, 41 blobs, 345 MiB to fetch, into about 3 volumes below 4 GiB"),
-            (Outline { set: set(1), ..plan }, "plan: 12 images, 41 blobs, 345 MiB to fetch, into 1 volume below 4 GiB"),
+            (
+                Outline { set: set(3, None), ..plan },
+                "plan: 12 images, 41 blobs, 345 MiB to fetch; about 250 MiB to write, 3 volumes below 4 GiB",
+            ),
+            (
+                Outline { set: set(1, Some("patches")), ..plan },
+                "plan: 12 images, 41 blobs, 345 MiB to fetch; about 250 MiB to write (delta by patches), 1 volume below 4 GiB",
+            ),
             (
                 Outline { blobs_there: 3, bytes_there: 7, mounts: 2, ..plan },
                 "plan: 12 images, 41 blobs, 345 MiB to fetch (3 blobs, 7 B, there already), 2 taken from other repositories there",

@@ -44,6 +44,10 @@ fn plan(outcome: &Outcome, to: &Location) -> String {
     if let Some(parent) = &outcome.parent {
         let _ = writeln!(text, "      {}: needs {}", delta_on(parent, outcome.depth), needed(parent));
     }
+    if let Some(back) = &outcome.read_back {
+        let (read, kept, blobs) = (bytes(back.bytes), bytes(back.spool_bytes), count(back.blobs, "old blob"));
+        let _ = writeln!(text, "      reads {blobs}, {read}, back from there; space: {kept} in the workspace while it runs");
+    }
     text + &format!("      dry run: nothing was written to {}\n", safe(&to.to_string()))
 }
 
@@ -206,7 +210,7 @@ pub(in crate::cli) mod tests {
     use crate::image::{Digest, Item};
     use crate::plan::Summary;
     use crate::transfer::{self, Report};
-    use crate::workflow::sync::{Space, VolumeOutcome};
+    use crate::workflow::sync::{ReadBack, Space, VolumeOutcome};
 
     /// An item that is there.
     pub(in crate::cli) fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
@@ -220,8 +224,9 @@ pub(in crate::cli) mod tests {
         Outcome {
             plan: Summary { images: 12, blobs: 41, bytes_to_fetch: 1_975_684_956, blobs_there: 3, bytes_there: 7, ..Summary::default() },
             dry_run: false,
-            space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, volumes: 1, cap_bytes: 4 << 30 }),
             parent: None,
+            space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, about_bytes: 1 << 30, volumes: 1, cap_bytes: 4 << 30 }),
+            read_back: None,
             depth: None,
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
@@ -328,9 +333,17 @@ pub(in crate::cli) mod tests {
     #[test]
     fn a_dry_run_shows_the_plan() {
         let outcome = Outcome { dry_run: true, ..outcome(vec![]) };
-        let expected = "plan: 12 images, 41 blobs, 1.84 GiB to fetch (3 blobs, 7 B, there already), into 1 volume below 4 GiB\n      \
+        let expected = "plan: 12 images, 41 blobs, 1.84 GiB to fetch (3 blobs, 7 B, there already); about 1 GiB to write, 1 volume below 4 GiB\n      \
                         space: at most 1 GiB here and 310 MiB while it runs\n      dry run: nothing was written to d\n";
         assert_eq!(shown(&outcome, "d"), expected);
+    }
+
+    #[test]
+    fn a_dry_run_tells_what_is_read_back() {
+        let back = ReadBack { blobs: 2, bytes: 3 << 20, spool_bytes: 1 << 20 };
+        let text = shown(&Outcome { dry_run: true, space: None, read_back: Some(back), ..outcome(vec![]) }, "docker://r.io");
+        let expected = "      reads 2 old blobs, 3 MiB, back from there; space: 1 MiB in the workspace while it runs\n      dry run";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

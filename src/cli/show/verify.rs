@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::figures::{bytes, count, numbers, rate_of};
 use crate::cli::safe::safe;
 use crate::transfer::Class;
-use crate::workflow::verify::{DamageLine, FileKind, FileVerdict, Hurt, SetVerdict, Verdict, class_of};
+use crate::workflow::verify::{DamageLine, FileKind, FileVerdict, SetVerdict, Verdict, class_of};
 
 /// So many places and images are listed; the JSON document has all.
 const MOST_LISTED: usize = 10;
@@ -32,7 +32,7 @@ fn set(set: &SetVerdict, quick: bool) -> String {
     if more > 0 {
         let _ = writeln!(text, "  and {} more", count(more, "place"));
     }
-    text + &hurt(&set.hurt) + &way_out(set) + &missing(set)
+    text + &hurt(set) + &way_out(set) + &missing(set)
 }
 
 /// `set 1  volume 1 of 2   1.7 GiB   1.4 GiB/s   sound`
@@ -62,10 +62,12 @@ fn damage(damage: &DamageLine) -> String {
     safe(&format!("{name}at {:#x}: {}{reach}", damage.offset, damage.what))
 }
 
-fn hurt(hurt: &[Hurt]) -> String {
-    let mut text = String::new();
+fn hurt(set: &SetVerdict) -> String {
+    let (mut text, hurt) = (String::new(), &set.hurt);
+    let sound = set.damage.is_empty() && set.missing_volumes.is_empty();
+    let what = if sound { "hurt by what is wrong in an earlier set" } else { "hurts" };
     for hurt in hurt.iter().take(MOST_LISTED) {
-        let _ = writeln!(text, "  hurts: {} ({})", safe(&hurt.image.to_string()), hurt.parts.join(", "));
+        let _ = writeln!(text, "  {what}: {} ({})", safe(&hurt.image.to_string()), hurt.parts.join(", "));
     }
     if hurt.len() > MOST_LISTED {
         let _ = writeln!(text, "  and {} more", count(hurt.len() - MOST_LISTED, "image"));
@@ -117,7 +119,7 @@ pub(in crate::cli) mod tests {
     use super::super::list::tests::set as line;
     use super::*;
     use crate::workflow::list::{FileNote, SetLine};
-    use crate::workflow::verify::{Fault, class};
+    use crate::workflow::verify::{Fault, Hurt, class};
 
     fn sound() -> SetVerdict {
         let file =

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocm_format::delta::{Blob, Chunks, Earlier, Older, Versions};
-use ocm_format::index::PlainRow;
+use ocm_format::index::{PlainRow, Stored};
 use ocm_format::set::name;
 use ocm_format::writer::chunks_path;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,18 @@ pub enum Depth {
     Chunk,
     /// What is new is compressed after older versions of it.
     Patch,
+}
+
+impl Depth {
+    /// What it goes by.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Blob => "blobs",
+            Self::Chunk => "chunks",
+            Self::Patch => "patches",
+        }
+    }
 }
 
 /// What a delta may use.
@@ -148,6 +160,8 @@ fn plain_blobs(facts: &SetFacts, parent: &ArchiveSource) -> Result<Vec<Blob>> {
     for (digest, bytes) in needs.blobs {
         let Some(info) = parent.info(&digest).map_err(|error| told(&error))? else { continue };
         match info.plain {
+            // Small documents: not cut when they were written either.
+            _ if matches!(info.stored, Stored::Verbatim { .. }) => {}
             PlainRow::Listed { bytes: plain_bytes, .. } => blobs.push(Blob { digest, bytes, plain_bytes }),
             PlainRow::Own => blobs.push(Blob { digest, bytes, plain_bytes: bytes }),
             PlainRow::Unknown => {}

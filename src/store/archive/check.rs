@@ -1,7 +1,7 @@
 //! [`check`]: is every byte of an archive sound, and everything here that belongs to it?
 //!
-//! **Invariants.** Nothing is written. Damage never stops the check; images that it hurts are named. A file that is named
-//! alone is judged alone.
+//! **Invariants.** Nothing is written. Damage never stops the check; images that it hurts are named, also those of later sets that build
+//! on what is damaged. A file that is named alone is judged alone.
 //!
 //! *Not here:* what the findings mean for the run (`workflow`).
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use ocm_format::check::{Damage, Options, Progress};
 use ocm_format::error::Kind;
-use ocm_format::layout::VolumeKind;
+use ocm_format::layout::{Id, Parent, VolumeKind};
 use ocm_format::set::{self, SetFiles};
 use serde::Serialize;
 
@@ -161,12 +161,32 @@ pub fn check(request: &Request, monitor: &SharedMonitor) -> Result<Verdict> {
         monitor.event(Event::Total { bytes: checked.iter().flat_map(|(set, _)| read_files(set)).map(|file| file.footer.file_bytes).sum() });
     }
     let mut verdict = Verdict { quick: request.quick, ..Verdict::default() };
-    verdict.sets = checked.into_iter().map(|(set, shelf)| Checking { set, shelf, request, monitor }.run()).collect();
+    let checks: Vec<Checking> = checked.into_iter().map(|(set, shelf)| Checking { set, shelf, request, monitor }).collect();
+    let (sets, lost): (Vec<SetVerdict>, Vec<BTreeSet<Digest>>) = checks.iter().map(Checking::run).unzip();
+    verdict.sets = sets;
+    name_hurt(&checks, lost, &mut verdict.sets);
     // A file that is of no set is not of the one that is asked for.
     let whole = request.shelves.iter().filter(|(_, generation)| generation.is_none());
     let strangers = whole.flat_map(|(shelf, _)| &shelf.found().strangers).chain(&alone.strangers);
     verdict.strangers = strangers.map(|(path, error)| FileNote { path: path.clone(), why: error.message().to_owned() }).collect();
     Ok(verdict)
+}
+
+/// Names the images that are hurt by what is `lost` in their set, or in those that it builds on as far as they were checked.
+fn name_hurt(checks: &[Checking<'_>], lost: Vec<BTreeSet<Digest>>, verdicts: &mut [SetVerdict]) {
+    let mut all: Vec<_> = checks.iter().zip(lost).zip(verdicts).collect();
+    all.sort_by_key(|((checking, _), _)| checking.set.header.generation);
+    let mut known: BTreeMap<Id, BTreeSet<Digest>> = BTreeMap::new();
+    for ((checking, mut lost), verdict) in all {
+        let set = checking.set;
+        if let Parent::Set { id, .. } = set.header.parent
+            && let Some(earlier) = known.get(&id).filter(|earlier| checking.shelf.is_some() && !earlier.is_empty())
+        {
+            lost.extend(ocm_format::check::spread(set, earlier));
+        }
+        verdict.hurt = checking.hurt(&lost);
+        known.insert(set.id(), lost);
+    }
 }
 
 /// The sets of a shelf that are checked. A directory without any archive, or without that set, is an error.
@@ -194,7 +214,8 @@ struct Checking<'a> {
 }
 
 impl Checking<'_> {
-    fn run(&self) -> SetVerdict {
+    /// What is found in the set itself, and the blobs that it cannot give because of it.
+    fn run(&self) -> (SetVerdict, BTreeSet<Digest>) {
         let clock = RefCell::new(Clock::default());
         let options = Options { quick: self.request.quick, deep: false, threads: self.request.threads };
         let mut on_progress = |progress: Progress| {
@@ -207,19 +228,20 @@ impl Checking<'_> {
         let (missing, wrong): (Vec<_>, Vec<_>) = report.damage.iter().partition(|damage| damage.kind == Kind::Missing);
         let relevant = || wrong.iter().chain(missing.iter().filter(|damage| whole && !is_one_of(damage, &released)));
         let blobs: BTreeSet<Digest> = relevant().flat_map(|damage| damage.blobs.iter().copied()).collect();
-        SetVerdict {
+        let verdict = SetVerdict {
             set: self.line(),
             files_alone: !whole,
             files: self.files(&wrong, &clock.into_inner()),
             damage: wrong.iter().map(|damage| damage_line(damage)).collect(),
             more_damage: report.more,
-            hurt: self.hurt(&blobs),
+            hurt: Vec::new(),
             missing_volumes: lacking.numbers.into_iter().filter(|number| whole && !released.contains(number)).collect(),
             last_unknown: whole && lacking.more,
             parents_elsewhere: self.shelf.map_or(Vec::new(), |shelf| listing::missing_parents(self.set, shelf.found())),
             parents_wanted: self.request.complete,
             sparse_images: contents(self.set).items().iter().filter(|item| !item.wanted.is_empty()).count(),
-        }
+        };
+        (verdict, blobs)
     }
 
     /// The volumes that were let go, where that is all right.

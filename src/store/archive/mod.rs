@@ -6,6 +6,7 @@
 //! *Not here:* which set a run builds on, receipts and the ledger (`workflow`).
 
 pub mod asked;
+mod base;
 mod basis;
 mod chain;
 pub mod check;
@@ -30,6 +31,7 @@ mod unfinished;
 pub mod view;
 pub mod why;
 
+pub use base::{Base, Lack, Old};
 pub use basis::{Basis, Delta, Depth};
 pub use chain::Chain;
 pub use gzip::{Count, GzipShare};

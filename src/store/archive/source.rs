@@ -19,6 +19,7 @@ use ocm_format::layout::Id;
 use ocm_format::reader::{BlobInfo, Options, Reader};
 use ocm_format::set::{ParentSet, SetFiles, SetManifest};
 
+use super::base::{Base, Lack, Old};
 use super::shelf::{KnownSet, Shelf};
 use super::{document, told};
 use crate::error::{Error, Result};
@@ -75,6 +76,7 @@ struct Inner {
     destinations: Vec<(Option<String>, Digest)>,
     held: BTreeMap<Digest, Repository>,
     family: OnceLock<Family>,
+    base: OnceLock<Arc<Base>>,
 }
 
 impl SetFacts {
@@ -146,8 +148,8 @@ impl ArchiveSource {
         let ancestors = sets.iter().flat_map(|set| &set.manifest.ancestors).filter(|ancestor| !whole(ancestor.id));
         let elsewhere = ancestors.map(|ancestor| (ancestor.generation, ancestor.root)).collect();
         let (destinations, held) = destinations(chosen, shelves);
-        let place = place.display().to_string();
-        let inner = Inner { place, sets, contents, reader, catalogues, elsewhere, destinations, held, family: OnceLock::new() };
+        let (place, family, base) = (place.display().to_string(), OnceLock::new(), OnceLock::new());
+        let inner = Inner { place, sets, contents, reader, catalogues, elsewhere, destinations, held, family, base };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -188,13 +190,52 @@ impl ArchiveSource {
         &self.inner.contents
     }
 
-    /// Whether all bytes of a blob are at hand, as far as the indexes tell.
-    pub fn holds(&self, digest: &Digest) -> Result<bool> {
+    /// Whether there is a record of a blob in a set at hand.
+    pub(super) fn holds(&self, digest: &Digest) -> Result<bool> {
         match self.inner.reader.blob(digest) {
             Ok(found) => Ok(found.is_some()),
             Err(error) if error.kind() == Kind::Missing => Ok(false),
             Err(error) => Err(told(&error)),
         }
+    }
+
+    /// What of a blob is in no set at hand, as far as the indexes tell.
+    pub fn lacks(&self, digest: &Digest) -> Result<Lack> {
+        let reader = &self.inner.reader;
+        let elsewhere = match reader.blob(digest) {
+            Ok(None) => return Ok(Lack::All),
+            Ok(Some(_)) if reader.is_closed() => return Ok(Lack::Nothing),
+            Ok(Some(_)) => reader.reach(digest).map(|reach| reach.elsewhere),
+            Err(error) => Err(error),
+        };
+        match elsewhere {
+            Ok(none) if none.is_empty() => Ok(Lack::Nothing),
+            Ok(old) => Ok(Lack::Old(Old::of(old))),
+            Err(error) if error.kind() == Kind::Missing => Ok(Lack::All),
+            Err(error) => Err(told(&error)),
+        }
+    }
+
+    /// Reads a blob from front to back and checks it, if it is made of more than the sets that were chosen.
+    pub fn check_base(&self, digest: &Digest) -> Result<()> {
+        if self.inner.base.get().is_some_and(|base| base.whole(digest).is_some()) {
+            return Ok(());
+        }
+        let reader = &self.inner.reader;
+        let own = |(id, _): &(Id, u32)| self.inner.sets.iter().any(|set| set.manifest.set == *id);
+        let reach = reader.reach(digest).map_err(|error| told(&error))?;
+        if reach.elsewhere.is_empty() && reach.volumes.iter().all(own) {
+            return Ok(());
+        }
+        let mut stream = reader.stream(digest).map_err(|error| told(&error))?;
+        while stream.next_chunk().map_err(|error| told(&error))?.is_some() {}
+        Ok(())
+    }
+
+    /// From now on takes from `base` what no set at hand has. The first one that is told stays.
+    pub fn build_on(&self, base: &Arc<Base>) {
+        self.inner.reader.look_in(base.spool());
+        let _ = self.inner.base.set(Arc::clone(base));
     }
 
     /// The plain forms of its blobs.
@@ -321,7 +362,17 @@ impl Source for ArchiveSource {
         blocking(move || inner.manifest(&wanted)).await
     }
 
+    async fn blob_size(&self, _: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        let (inner, digest) = (Arc::clone(&self.inner), *blob);
+        let found = blocking(move || inner.reader.blob(&digest).map_err(|error| told(&error))).await?;
+        Ok(found.map(|info| info.bytes))
+    }
+
     async fn read(&self, _: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
+        if let Some(there) = self.inner.base.get().and_then(|base| base.whole(&blob.digest)) {
+            let is_all = range == (0..there.descriptor().size);
+            return if is_all { there.whole().await } else { there.read(range).await }.map(Some);
+        }
         let (inner, digest) = (Arc::clone(&self.inner), blob.digest);
         let found = blocking(move || inner.reader.blob(&digest).map_err(|error| told(&error))).await?;
         let Some(info) = found else { return Ok(None) };

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use super::Folder;
-use super::files::{blocking, open, parts};
+use super::files::{blocking, open, parts, size_of};
 use super::index::{Entry, Index};
 use crate::error::{Error, Result};
 use crate::image::name::is_tag;
@@ -228,6 +228,11 @@ impl Source for LayoutSource {
     async fn manifest(&self, _: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>> {
         let (folder, wanted) = (self.folder.clone(), wanted.clone());
         blocking(move || folder.manifest(&wanted)).await
+    }
+
+    async fn blob_size(&self, _: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        let path = self.folder.blob_path(blob);
+        blocking(move || size_of(&path)).await
     }
 
     async fn read(&self, _: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {

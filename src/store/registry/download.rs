@@ -39,6 +39,19 @@ pub(super) async fn read(host: Arc<Host>, repository: &Repository, blob: &Descri
     Ok(Some(Body::new(len, what, parts)))
 }
 
+/// The size of a blob, as the registry tells it; `None` where it has no such blob.
+pub(super) async fn size(host: &Host, repository: &Repository, blob: &Digest) -> Result<Option<u64>> {
+    let what = format!("look for blob {blob} of {repository}");
+    let request = Request::head(format!("/v2/{}/blobs/{blob}", repository.path()), Access::pull(repository));
+    let response = host.connection.send(request).await?;
+    if response.status() == 200 {
+        let untold = || Error::failed(format!("{what}: the registry does not say how large it is"));
+        return answered_length(&response).map(Some).ok_or_else(untold);
+    }
+    let refusal = Refusal::read(response, &what).await;
+    if refusal.is_absence() { Ok(None) } else { Err(refusal.into_error()) }
+}
+
 type Parts = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
 /// One blob, or a part of it, on its way.

@@ -84,6 +84,10 @@ impl Source for Registry {
         self.host(repository.registry())?.manifest(repository, wanted).await
     }
 
+    async fn blob_size(&self, repository: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        download::size(&*self.host(repository.registry())?, repository, blob).await
+    }
+
     async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
         download::read(self.host(repository.registry())?, repository, blob, range).await
     }

@@ -192,6 +192,7 @@ fn sync_of(request: &Request, facts: &SetFacts, made: &Made) -> Result<super::Re
         keep_host: false,
         allow_older: true,
         base: Vec::new(),
+        check_base: false,
         archive: ArchiveOptions {
             volume_bytes: facts.manifest.cap,
             since: None,

@@ -82,6 +82,7 @@ fn sync_of(request: &Request) -> super::Request {
         keep_host: false,
         allow_older: true,
         base: Vec::new(),
+        check_base: false,
         archive: ArchiveOptions {
             volume_bytes: request.volume_bytes,
             since: None,

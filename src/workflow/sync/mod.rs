@@ -5,7 +5,9 @@
 //! *Not here:* how a plan is made (`plan`) and carried out (`transfer`).
 
 pub mod again;
+mod base;
 mod command;
+mod lacking;
 mod leftover;
 mod lineage;
 pub mod merge;
@@ -50,6 +52,8 @@ pub struct Request {
     pub allow_older: bool,
     /// More places that hold content which a delta builds on.
     pub base: Vec<PathBuf>,
+    /// Read everything that a delta builds on before anything is written.
+    pub check_base: bool,
     /// How an archive is written, where the destination is one.
     pub archive: ArchiveOptions,
     /// Only plan; nothing is written.
@@ -93,6 +97,9 @@ pub struct Outcome {
     /// What the set builds on that would be written, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentOutcome>,
+    /// What is read back from the destination because sets build on it, where that is anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<ReadBack>,
     /// How deep the delta goes, where the destination is an archive and a set is built on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<Depth>,
@@ -119,10 +126,24 @@ pub struct Space {
     pub set_bytes: u64,
     /// What is needed besides while it runs.
     pub running_bytes: u64,
-    /// How many volumes the set has, about: of content that shrinks there may be fewer.
+    /// What it takes, about: by what real images took.
+    pub about_bytes: u64,
+    /// How many volumes it has, about.
     pub volumes: u64,
     /// The size that each of them stays below.
     pub cap_bytes: u64,
+}
+
+/// What is read back from a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadBack {
+    /// How many old blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is kept of them in the workspace while the run goes on, in bytes.
+    pub spool_bytes: u64,
 }
 
 /// A set that was written.
@@ -162,6 +183,17 @@ pub struct SetOutcome {
     pub volumes: Vec<VolumeOutcome>,
     /// The files of its catalogue.
     pub catalogue: Vec<PathBuf>,
+}
+
+impl SetOutcome {
+    /// The generation of the set that it builds on, where it builds on one.
+    #[must_use]
+    pub fn parent_generation(&self) -> Option<u32> {
+        match self.parent.as_ref()? {
+            ParentOutcome::Set { generation, .. } => Some(*generation),
+            ParentOutcome::Receipt { .. } => None,
+        }
+    }
 }
 
 /// A volume that was written.
@@ -218,7 +250,12 @@ impl Outcome {
             blobs_there: self.plan.blobs_there,
             bytes_there: self.plan.bytes_there,
             mounts: self.plan.mounts,
-            set: self.space.map(|space| OutlinedSet { volumes: space.volumes, cap_bytes: space.cap_bytes }),
+            set: self.space.map(|space| OutlinedSet {
+                bytes: space.about_bytes,
+                depth: self.depth.map(Depth::word),
+                volumes: space.volumes,
+                cap_bytes: space.cap_bytes,
+            }),
         }
     }
 
@@ -235,6 +272,7 @@ impl Outcome {
             dry_run: request.dry_run,
             space: None,
             parent: None,
+            read_back: None,
             depth: None,
             report: unmoved(plan),
             set: None,

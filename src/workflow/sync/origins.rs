@@ -1,18 +1,18 @@
 //! [`Origins`]: the places that a sync reads from, opened.
 //!
-//! **Invariants.** What an archive lacks is known before anything is planned; what a plan needs of it is known to be at hand
-//! before anything is written.
+//! **Invariants.** Which sets an archive lacks is known before anything is planned.
+//!
+//! *Not here:* what a plan needs of content that is not at hand (`base`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Request, Settings};
 use crate::collect::{Ask, Choices, What, collect};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
-use crate::image::{Digest, Source, Wanted};
+use crate::image::{Source, Wanted};
 use crate::monitor::Event;
-use crate::plan::{Plan, Work};
 use crate::store::archive::{ArchiveSource, Shelf};
 use crate::store::layout::LayoutSource;
 use crate::store::registry::{Options, Registry};
@@ -140,76 +140,10 @@ impl Origins {
         self.archives().flat_map(|archive| archive.sets()).find(lists).map(|set| set.id())
     }
 
-    fn archives(&self) -> impl Iterator<Item = &Arc<ArchiveSource>> {
+    /// The archives among the places.
+    pub(super) fn archives(&self) -> impl Iterator<Item = &Arc<ArchiveSource>> {
         self.origins.iter().filter_map(|origin| origin.archive.as_ref())
     }
-
-    /// Fails unless every blob that the plan takes from an archive is at hand.
-    pub(super) async fn check_presence(&self, plan: &Plan, destination: &str) -> Result<()> {
-        for archive in self.archives() {
-            let mut needed: BTreeMap<Digest, usize> = BTreeMap::new();
-            for step in plan.steps() {
-                if let Work::Blob { blob, .. } = &step.work
-                    && blob.place() == archive.place()
-                {
-                    needed.insert(blob.descriptor().digest, step.items.first().copied().unwrap_or_default());
-                }
-            }
-            let there = Arc::clone(archive);
-            let absent = blocking(move || {
-                let absent = needed.into_iter().filter_map(|(digest, item)| match there.holds(&digest) {
-                    Ok(true) => None,
-                    Ok(false) => Some(Ok((digest, item))),
-                    Err(error) => Some(Err(error)),
-                });
-                absent.collect::<Result<Vec<_>>>()
-            })
-            .await?;
-            if !absent.is_empty() {
-                return Err(needs_more(archive, plan, &absent, destination));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The error that names what is missing, whom it hurts, and what to bring.
-fn needs_more(archive: &ArchiveSource, plan: &Plan, absent: &[(Digest, usize)], destination: &str) -> Error {
-    let bring = archive.elsewhere();
-    let sets = bring
-        .iter()
-        .map(|(generation, root)| format!("set {generation} (root {})", crate::workflow::label(root)))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let numbers: Vec<String> = archive.sets().iter().map(|set| set.generation().to_string()).collect();
-    let (first, _) = absent[0];
-    let images: BTreeSet<usize> = absent.iter().map(|(_, item)| *item).collect();
-    let named = images.first().and_then(|item| plan.items().get(*item)).map(|planned| planned.item.origin.to_string()).unwrap_or_default();
-    let more = if images.len() > 1 { format!(" and {} more images", images.len() - 1) } else { String::new() };
-    let mut before: Vec<String> = held_elsewhere(archive).collect();
-    let by_receipt = !before.is_empty();
-    before.extend(Some(sets.clone()).filter(|sets| !sets.is_empty()));
-    let before = if before.is_empty() { "an earlier set".to_owned() } else { before.join(", ") };
-    let error = Error::needed(format!(
-        "set {} refers to content of {before}, which is not in {} and not in {destination}",
-        numbers.join(", "),
-        archive.place()
-    ))
-    .note(format!("missing: {} blobs of {named}{more}, first {first}", absent.len()));
-    match (sets.is_empty(), by_receipt) {
-        (true, true) => error.hint("write a set for this destination: with --since a receipt of it, or with --full"),
-        (true, false) => error.note(format!("bring:   {before}")),
-        (false, _) => error.note(format!("bring:   {sets}")),
-    }
-    .hint("put the earlier set beside this one, or name its place with --base DIR")
-}
-
-/// What the sets read count on that is no set: what a destination held when its receipt was made.
-fn held_elsewhere(archive: &ArchiveSource) -> impl Iterator<Item = String> {
-    archive.destinations().map(|(destination, root)| match destination {
-        Some(destination) => format!("{destination} (by the receipt that is its parent)"),
-        None => format!("a destination (by the receipt {root}, which is its parent)"),
-    })
 }
 
 fn open_archive(path: &std::path::Path, generation: Option<u32>, base: &[std::path::PathBuf]) -> Result<(ArchiveSource, Vec<String>)> {

@@ -106,7 +106,7 @@ impl Parent {
         Ok(match self {
             Self::Set(set) => {
                 let (id, facts) = (set.0.id(), &set.0);
-                let receipts = workspace.receipts()?;
+                let receipts = workspace.all_receipts()?;
                 let confirmed = receipts.iter().flat_map(|receipt| &receipt.items).any(|item| item.set.as_ref() == Some(&id));
                 ParentOutcome::Set { generation: facts.generation(), id, root: facts.root, confirmed }
             }

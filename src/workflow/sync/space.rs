@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::Space;
+use super::{ArchiveOptions, Depth, Space};
 use crate::error::{Error, Result};
 use crate::plan::Summary;
 use crate::store::archive::Room;
@@ -12,14 +12,26 @@ use crate::store::archive::Room;
 /// What waits in memory or behind the volume while a set is written.
 const BEHIND_BYTES: u64 = 64 << 20;
 
-/// The space that a plan needs, estimated from above: content that does not shrink, with frames, records and index; in
-/// volumes below `cap` bytes.
-pub(super) fn needed(summary: &Summary, jobs: usize, cap: u64) -> Space {
+/// The space that a plan needs, from above: content that does not shrink, with frames, records and index; and what it takes in
+/// all likelihood, by what real images took (docs/benchmarks.md).
+pub(super) fn needed(summary: &Summary, jobs: usize, archive: &ArchiveOptions, depth: Option<Depth>) -> Space {
+    let cap = archive.volume_bytes;
     let overhead = summary.bytes_to_fetch / 256 + 16 * 1024 * (summary.manifests + 64);
     let in_flight = summary.largest_blob_bytes.saturating_mul(jobs as u64).min(summary.bytes_to_fetch);
     let set_bytes = summary.bytes_to_fetch + overhead;
     let running_bytes = in_flight + BEHIND_BYTES.min(summary.bytes_to_fetch);
-    Space { set_bytes, running_bytes, volumes: set_bytes.div_ceil(cap.max(1)), cap_bytes: cap }
+    let about_bytes = summary.bytes_to_fetch / 1000 * per_mille(archive.packing.replays, depth) + overhead;
+    Space { set_bytes, running_bytes, about_bytes, volumes: about_bytes.div_ceil(cap.max(1)), cap_bytes: cap }
+}
+
+/// What a thousand bytes of gzip become.
+fn per_mille(replays: bool, depth: Option<Depth>) -> u64 {
+    match (replays, depth) {
+        (false, _) => 1000,
+        (true, None | Some(Depth::Blob)) => 730,
+        (true, Some(Depth::Chunk)) => 150,
+        (true, Some(Depth::Patch)) => 45,
+    }
 }
 
 /// Fails where `folder` has not the room, or cannot hold files of `cap` bytes. With `one_volume`, files are let go as
@@ -44,7 +56,7 @@ mod tests {
     #[test]
     fn a_set_that_does_not_fit_is_refused_before_it_is_begun() {
         let folder = tempfile::tempdir().expect("a folder");
-        let space = |set_bytes| Space { set_bytes, running_bytes: 0, volumes: 1, cap_bytes: 1 << 20 };
+        let space = |set_bytes| Space { set_bytes, running_bytes: 0, about_bytes: 0, volumes: 1, cap_bytes: 1 << 20 };
         let small = space(1);
         check(folder.path(), &small, 1 << 20, false).expect("room for a byte");
         let large = space(u64::MAX >> 1);

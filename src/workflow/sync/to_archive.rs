@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::base::{Far, Needed};
 use super::command::Command;
 use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::Line;
@@ -243,9 +244,10 @@ impl Draft {
         let resume = self.resumed && !request.dry_run;
         let sink = blocking(move || ArchiveSink::prepare(new, resume)).await?;
         let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
-        origins.check_presence(&plan, &folder.display().to_string()).await?;
+        let needed = Needed::of(&plan, origins).await?;
+        needed.find(&Far { source: None, sink: &sink, place: folder.display().to_string(), known: Vec::new() }, settings).await?;
         let mut outcome = Outcome::new(&plan, request, workspace);
-        let space = space::needed(&outcome.plan, settings.jobs, request.archive.volume_bytes);
+        let space = space::needed(&outcome.plan, settings.jobs, &request.archive, self.depth);
         outcome.space = Some(space);
         outcome.depth = self.depth;
         let after = sink.merge(&plan.contents());
@@ -253,6 +255,9 @@ impl Draft {
         let nothing_new = self.said.has(&after) && !self.resumed;
         if request.dry_run || nothing_new || outcome.report.items.iter().all(|item| item.has_failed()) {
             return Ok(outcome);
+        }
+        if request.check_base {
+            needed.check(settings).await?;
         }
         space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
         outcome.announce(settings);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::base::{self, Far, Needed};
 use super::origins::{Origins, registry_options};
 use super::{Outcome, Request, Settings, rfc3339};
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use crate::image::{Descriptor, Receipt, Sink, Source, Wanted};
 use crate::monitor::Event;
 use crate::plan::holdings::Holdings;
 use crate::plan::{Carried, Plan};
-use crate::store::layout::LayoutSink;
+use crate::store::layout::{LayoutSink, LayoutSource};
 use crate::store::registry::{Registry, RegistrySink};
 use crate::transfer::{self, Report, transfer};
 use crate::workspace::Workspace;
@@ -22,43 +23,64 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
     if !request.allow_older {
         origins.check_age(&destination, workspace)?;
     }
-    let (sink, far, target) = open(request, settings).await?;
+    let Opened { sink, source, target } = Opened::of(request, settings).await?;
     let wanted = origins.collect(request, target, settings).await?;
     let lists = |wanted: &Wanted| !matches!(request.from.get(origins.place_of(&wanted.source)), Some(Location::Registry { .. }));
     let sources: Vec<Option<Arc<dyn Source>>> = wanted.iter().map(|wanted| lists(wanted).then(|| Arc::clone(&wanted.source))).collect();
     let plan = Plan::make(wanted, sink.as_ref(), settings.jobs, &settings.monitor).await?;
-    origins.check_presence(&plan, &destination).await?;
+    let needed = Needed::of(&plan, origins).await?;
+    let known = base::known(workspace, &destination)?;
+    let base = needed.find(&Far { source: source.clone(), sink: sink.as_ref(), place: destination.clone(), known }, settings).await?;
     let mut outcome = Outcome::new(&plan, request, workspace);
+    outcome.read_back = base.as_deref().and_then(base::summary);
     if request.dry_run {
         return Ok(outcome);
     }
     outcome.announce(settings);
+    if let Some(base) = &base {
+        base::read_back(base, settings).await?;
+    }
+    if request.check_base {
+        needed.check(settings).await?;
+    }
     let carried = plan.carried().to_vec();
     let options = transfer::Options { jobs: settings.jobs, image_timeout: settings.image_timeout };
     let (report, _) = transfer(plan, sink, options, settings.monitor.clone()).await?;
     outcome.report = report;
     if outcome.report.items.iter().any(|item| !item.has_failed()) {
         origins.note_accepted(&destination, workspace)?;
-        if let Some(far) = far {
-            let holdings = holdings(&outcome.report, &carried, &sources, &far, settings).await;
+        if let (Location::Registry { .. }, Some(far)) = (&request.to, source) {
+            let holdings = holdings(&outcome.report, &carried, &sources, far.as_ref(), settings).await;
             outcome.receipt = Some(workspace.keep_receipt(&receipt(&outcome.report, holdings, origins, &destination, settings.now))?);
         }
     }
     Ok(outcome)
 }
 
-/// The destination as a sink; where it is a registry, as a source too, and how images are called there.
-type Opened = (Box<dyn Sink>, Option<Registry>, Option<Target>);
+/// The destination, opened.
+struct Opened {
+    sink: Box<dyn Sink>,
+    /// To read from it; a layout that is not there yet has nothing to read.
+    source: Option<Arc<dyn Source>>,
+    target: Option<Target>,
+}
 
-async fn open(request: &Request, settings: &Settings) -> Result<Opened> {
-    match &request.to {
-        Location::Registry { host, name } => {
-            let registry = Registry::new(registry_options(settings, settings.dest_tls_verify));
-            let target = Target::of(host, name.as_ref(), request.keep_host);
-            Ok((Box::new(RegistrySink::new(&registry, host)?), Some(registry.called(host)), Some(target)))
+impl Opened {
+    async fn of(request: &Request, settings: &Settings) -> Result<Self> {
+        match &request.to {
+            Location::Registry { host, name } => {
+                let registry = Registry::new(registry_options(settings, settings.dest_tls_verify)).called(host);
+                let target = Target::of(host, name.as_ref(), request.keep_host);
+                let sink = RegistrySink::new(&registry, host)?;
+                Ok(Self { sink: Box::new(sink), source: Some(Arc::new(registry)), target: Some(target) })
+            }
+            Location::Layout { path, reference } => {
+                let sink = LayoutSink::open(path, reference.as_deref()).await?;
+                let source = LayoutSource::open(path, None).await.ok().map(|source| Arc::new(source) as Arc<dyn Source>);
+                Ok(Self { sink: Box::new(sink), source, target: None })
+            }
+            Location::Archive { .. } => Err(Error::usage(format!("{}: an archive is written in another way", request.to))),
         }
-        Location::Layout { path, reference } => Ok((Box::new(LayoutSink::open(path, reference.as_deref()).await?), None, None)),
-        Location::Archive { .. } => Err(Error::usage(format!("{}: an archive is written in another way", request.to))),
     }
 }
 
@@ -70,7 +92,7 @@ async fn holdings(
     report: &Report,
     carried: &[Vec<Carried>],
     sources: &[Option<Arc<dyn Source>>],
-    far: &Registry,
+    far: &dyn Source,
     settings: &Settings,
 ) -> Holdings {
     let mut holdings = Holdings::default();

@@ -20,7 +20,7 @@ fn a_run_tells_its_plan_before_it_begins_and_never_on_stdout() {
     let ocm = Ocm::new();
     let from = source(&ocm);
     for (to, options, end) in [
-        (ocm.path("disk"), &["--volume-size", "16MiB"][..], ", into 1 volume below 16 MiB\n"),
+        (ocm.path("disk"), &["--volume-size", "16MiB"][..], ", 1 volume below 16 MiB\n"),
         (format!("oci:{}", ocm.path("out")), &[], " to fetch\n"),
     ] {
         let dry = ocm.run(&[&["sync", "--dry-run"], options, &[&from, &to]].concat());

@@ -181,3 +181,19 @@ async fn what_is_no_receipt_is_refused_with_its_place_and_nothing_is_written() {
     }
     assert!(read(&receipt).knows_content());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_another_repository_there_is_found_by_what_the_receipt_said() {
+    let Some(sides) = Sides::new().await else { return };
+    let image = Image::of([Layer::tree(1, 120_000).tar(), Layer::tree(99, 5_000).tar()]);
+    sides.lab.fill(&sides.far, "by/others", "latest", &image).await;
+    let found = look(&sides.lab, &[sides.target()]).await.expect("a receipt");
+    let file = sides.lab.folder("lab.json");
+    std::fs::write(&file, found.document().expect("bytes")).expect("written");
+    let set = sides.since("b", "disk", &file.display().to_string()).await;
+    assert!(set.blob_bytes < 60_000, "{}", set.blob_bytes);
+    // Nothing is known on the far side but the set itself.
+    std::fs::remove_dir_all(sides.lab.folder("workspace")).expect("another machine");
+    assert_eq!(sides.deliver("disk", &sides.target()).await.expect("the rest is there").class(), Class::Done);
+    assert!(fetch_manifest(&format!("{}/{APP}", sides.far.host()), "b").await.is_some());
+}

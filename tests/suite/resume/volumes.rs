@@ -35,7 +35,7 @@ async fn a_run_that_ended_after_its_last_volume_is_completed_by_the_next_one() {
     assert!(!half.folder().join(".ocm").exists());
     let handed = std::fs::read_to_string(handed).expect("the command ran");
     assert_eq!(handed, format!("volume {volumes}\ncatalogue 1\n"), "only what was not handed over");
-    assert_eq!(std::fs::read_dir(half.lab.folder("workspace/catalogues")).expect("kept").count(), 1);
+    assert_eq!(std::fs::read_dir(half.lab.folder("workspace/catalogues")).expect("kept").count(), 2, "the catalogue, and the chunk index");
 }
 
 #[tokio::test(flavor = "multi_thread")]

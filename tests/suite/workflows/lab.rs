@@ -72,6 +72,7 @@ impl Lab {
             keep_host: false,
             allow_older: false,
             base: Vec::new(),
+            check_base: false,
             archive: ArchiveOptions {
                 volume_bytes: 1 << 30,
                 since: None,

@@ -4,20 +4,23 @@
 //!
 //! *Not here:* the header and the trailer of gzip; other levels.
 
+#![allow(clippy::arithmetic_side_effects, clippy::as_conversions, reason = "lengths of bytes at hand")]
+
 mod block;
 mod estimate;
 mod filled;
 mod generation;
 mod literal;
 mod search;
+mod window;
 
 pub use generation::Generation;
 
 use self::block::Blocks;
 use self::generation::Rules;
 use self::search::Search;
-use super::chunks::{Chunk, Chunks, FEED_BYTES};
-use super::token::Token;
+use super::chunks::{self, Chunk, Chunks, FEED_BYTES};
+use super::token::Tokens;
 use super::{Bits, Deflate};
 
 /// How many bytes at the end of a piece the next one may copy from.
@@ -31,14 +34,15 @@ const SHORT_FROM: usize = STORED_BYTES + 1;
 const LITERAL_BYTES: usize = 127;
 
 /// Tables and buffers of an encoder, for as many pieces as wanted, one after the other.
+///
+/// What a piece is made from is at hand as a whole, so nothing of it is kept here.
 #[derive(Debug, Clone)]
 pub struct Encoder {
     generation: Generation,
     rules: Rules,
-    chunks: Chunks,
     search: Search,
     blocks: Blocks,
-    tokens: Vec<Token>,
+    tokens: Tokens,
 }
 
 impl Encoder {
@@ -46,7 +50,7 @@ impl Encoder {
     #[must_use]
     pub fn new(generation: Generation) -> Self {
         let rules = generation.rules();
-        Self { generation, rules, chunks: Chunks::default(), search: Search::new(rules), blocks: Blocks::new(rules), tokens: Vec::new() }
+        Self { generation, rules, search: Search::new(rules), blocks: Blocks::new(rules), tokens: Tokens::default() }
     }
 
     /// Which generation this is.
@@ -55,66 +59,50 @@ impl Encoder {
         self.generation
     }
 
-    /// Appends one piece of `pgzip`, from `plain` up to and with the empty stored block after it. `history` is the end of
-    /// the piece before, its last [`HISTORY_BYTES`], if that piece was longer than them; else it is empty. Offsets of
-    /// blocks count from the beginning of `plain`.
-    pub fn piece(&mut self, history: &[u8], plain: &[u8], out: &mut Bits) {
+    /// Appends one piece of `pgzip`, up to and with the empty stored block after it: `bytes` without the first
+    /// `history_bytes` of them, which are the end of the piece before: its last [`HISTORY_BYTES`], if that piece was longer
+    /// than them; else there are none. Offsets of blocks count from the beginning of the piece.
+    pub fn piece(&mut self, bytes: &[u8], history_bytes: usize, out: &mut Bits) {
+        let (history, plain) = bytes.split_at(history_bytes.min(bytes.len()));
+        let (history, bytes) = if self.rules.has_history { (history, bytes) } else { (&[][..], plain) };
         self.begin(history);
-        self.feed(plain, out);
-        self.last(out);
-        let end = self.chunks.plain_offset();
-        self.blocks.stored(&[], end, out);
+        for (chunk, is_last) in chunks::of_all(bytes, history.len()) {
+            if is_last {
+                self.last(chunk, out);
+            } else {
+                encode(&mut self.search, &mut self.blocks, &mut self.tokens, chunk, false, out);
+            }
+        }
+        self.blocks.stored(&[], plain.len() as u64, out);
     }
 
     /// Appends the block of `pgzip` after the last piece, which is empty; its offset counts as 0.
     pub fn last_block(&mut self, out: &mut Bits) {
         self.begin(&[]);
-        self.end(out);
+        self.end(0, out);
     }
 
     fn begin(&mut self, history: &[u8]) {
         self.search.clear();
         self.blocks.clear();
-        let history = if self.rules.has_history { history } else { &[] };
-        self.chunks.begin(history);
         if history.len() >= SHORTEST_HISTORY_BYTES {
             self.search.run(Chunk { bytes: history, start: 0, plain_offset: 0 }, &mut self.tokens);
         }
     }
 
-    fn feed(&mut self, plain: &[u8], out: &mut Bits) {
-        for part in plain.chunks(FEED_BYTES) {
-            self.chunks.feed(part);
-            while let Some(chunk) = self.chunks.next() {
-                let bytes = chunk.own().len();
-                encode(&mut self.search, &mut self.blocks, &mut self.tokens, chunk, false, out);
-                self.chunks.advance(bytes);
-            }
-            let gone = self.chunks.slide();
-            if gone > 0 {
-                self.search.rebase(gone);
-            }
-        }
-    }
-
     /// The last chunk of a piece.
-    fn last(&mut self, out: &mut Bits) {
-        if let Some(chunk) = self.chunks.last() {
-            let bytes = chunk.own();
-            let length = bytes.len();
-            match length {
-                ..=STORED_BYTES => self.blocks.stored(bytes, chunk.plain_offset, out),
-                SHORT_FROM..=LITERAL_BYTES => self.blocks.literals(chunk, true, out),
-                _ => encode(&mut self.search, &mut self.blocks, &mut self.tokens, chunk, true, out),
-            }
-            self.chunks.advance(length);
+    fn last(&mut self, chunk: Chunk<'_>, out: &mut Bits) {
+        match chunk.own().len() {
+            ..=STORED_BYTES => self.blocks.stored(chunk.own(), chunk.plain_offset, out),
+            SHORT_FROM..=LITERAL_BYTES => self.blocks.literals(chunk, true, out),
+            _ => encode(&mut self.search, &mut self.blocks, &mut self.tokens, chunk, true, out),
         }
     }
 
-    /// The end of a stream.
-    fn end(&mut self, out: &mut Bits) {
+    /// The end of a stream of so many bytes.
+    fn end(&mut self, plain_bytes: u64, out: &mut Bits) {
         self.blocks.close(out);
-        out.begin_block(self.chunks.plain_offset());
+        out.begin_block(plain_bytes);
         if self.rules.ends_stored {
             out.put(0b001, 3);
             out.append(&[0, 0, 0xff, 0xff]);
@@ -127,8 +115,7 @@ impl Encoder {
 }
 
 /// Finds the tokens of a chunk, and writes it.
-fn encode(search: &mut Search, blocks: &mut Blocks, tokens: &mut Vec<Token>, chunk: Chunk<'_>, is_last: bool, out: &mut Bits) {
-    tokens.clear();
+fn encode(search: &mut Search, blocks: &mut Blocks, tokens: &mut Tokens, chunk: Chunk<'_>, is_last: bool, out: &mut Bits) {
     search.run(chunk, tokens);
     let bytes = chunk.own();
     if tokens.is_empty() {
@@ -142,7 +129,10 @@ fn encode(search: &mut Search, blocks: &mut Blocks, tokens: &mut Vec<Token>, chu
 
 /// A stream of its own, as `klauspost/compress/gzip` makes it.
 #[derive(Debug, Clone)]
-pub struct Stream(Encoder);
+pub struct Stream {
+    encoder: Encoder,
+    chunks: Chunks,
+}
 
 impl Stream {
     /// A stream of this generation.
@@ -150,17 +140,33 @@ impl Stream {
     pub fn new(generation: Generation) -> Self {
         let mut encoder = Encoder::new(generation);
         encoder.begin(&[]);
-        Self(encoder)
+        Self { encoder, chunks: Chunks::default() }
     }
 }
 
 impl Deflate for Stream {
     fn write(&mut self, plain: &[u8], out: &mut Bits) {
-        self.0.feed(plain, out);
+        let Encoder { search, blocks, tokens, .. } = &mut self.encoder;
+        for part in plain.chunks(FEED_BYTES) {
+            self.chunks.feed(part);
+            while let Some(chunk) = self.chunks.next() {
+                let bytes = chunk.own().len();
+                encode(search, blocks, tokens, chunk, false, out);
+                self.chunks.advance(bytes);
+            }
+            let gone = self.chunks.slide();
+            if gone > 0 {
+                search.rebase(gone);
+            }
+        }
     }
 
     fn finish(&mut self, out: &mut Bits) {
-        self.0.last(out);
-        self.0.end(out);
+        let mut end = self.chunks.plain_offset();
+        if let Some(chunk) = self.chunks.last() {
+            end += chunk.own().len() as u64;
+            self.encoder.last(chunk, out);
+        }
+        self.encoder.end(end, out);
     }
 }

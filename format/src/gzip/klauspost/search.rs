@@ -3,7 +3,10 @@
 //! **Invariants.** A copy is at least 4 bytes long and reaches less than 32768 bytes back. What is found depends on the
 //! bytes up to the end of the chunk, and on the chunks before.
 //!
-//! *Not here:* how tokens are written.
+//! Which of the places wins is as good as random, so it is chosen without branches wherever 16 bytes tell: a branch
+//! that the processor did not foresee costs more than all loads together.
+//!
+//! *Not here:* how tokens are written; the bytes at fixed places (`window`).
 
 #![allow(
     clippy::indexing_slicing,
@@ -12,15 +15,18 @@
     reason = "places in a chunk, and tables of its own"
 )]
 
-use super::generation::{Rules, Tail};
-use crate::gzip::chunks::Chunk;
-use crate::gzip::token::Token;
+use std::hint::select_unpredictable;
 
-/// Copies come from less than so far back. Places in the tables are more by it, so that 0, for none, is never near.
-const NEAR: u32 = 32768;
+use super::generation::{Rules, Tail};
+use super::window::{MIN_PLACE, NEAR, View, WIDE, Window};
+use crate::gzip::chunks::Chunk;
+use crate::gzip::token::Tokens;
+
 /// No copy begins in so many bytes at the end of a chunk.
 const MARGIN: usize = 11;
 const LONGEST: usize = 258;
+/// Copies from this length on are not improved.
+const LONG_ENOUGH: usize = 30;
 
 /// The tables of one stream, of the size that the generation has.
 #[derive(Debug, Clone)]
@@ -51,8 +57,8 @@ impl Search {
         }
     }
 
-    /// Adds the tokens of a chunk; none at all if it has no copy.
-    pub(super) fn run(&mut self, chunk: Chunk<'_>, tokens: &mut Vec<Token>) {
+    /// Sets `tokens` to those of a chunk; none at all if it has no copy.
+    pub(super) fn run(&mut self, chunk: Chunk<'_>, tokens: &mut Tokens) {
         match self {
             Self::Small(tables) => tables.run(chunk, tokens),
             Self::Large(tables) => tables.run(chunk, tokens),
@@ -63,6 +69,7 @@ impl Search {
 /// Tables of `N` entries, a power of two.
 #[derive(Debug, Clone)]
 pub(super) struct Tables<const N: usize> {
+    window: Window,
     short: Box<[u32; N]>,
     /// The last place, and the one before.
     long: Box<[[u32; 2]; N]>,
@@ -70,18 +77,10 @@ pub(super) struct Tables<const N: usize> {
     splits_early: bool,
 }
 
-/// Bytes that occurred before.
-struct Copy {
-    at: usize,
-    from: usize,
-    length: usize,
-    /// The first place that was not looked at.
-    next: usize,
-}
-
 impl<const N: usize> Tables<N> {
     fn new(rules: Rules) -> Self {
-        Self { short: table(0), long: table([0; 2]), tail: rules.tail, splits_early: rules.splits_early }
+        let window = Window::default();
+        Self { window, short: table(0), long: table([0; 2]), tail: rules.tail, splits_early: rules.splits_early }
     }
 
     fn clear(&mut self) {
@@ -95,29 +94,58 @@ impl<const N: usize> Tables<N> {
         self.long.iter_mut().flatten().for_each(|place| *place = place.saturating_sub(gone));
     }
 
-    fn run(&mut self, chunk: Chunk<'_>, tokens: &mut Vec<Token>) {
-        let data = chunk.bytes;
-        let Some(limit) = data.len().checked_sub(MARGIN) else { return };
-        let (mut next, mut emitted) = (chunk.start, chunk.start);
-        while let Some(found) = self.find(data, next, emitted, limit) {
-            let copy = extend_back(data, self.improve(data, found, limit), emitted);
-            tokens.extend(data[emitted..copy.at].iter().copied().map(Token::literal));
+    fn run(&mut self, chunk: Chunk<'_>, tokens: &mut Tokens) {
+        tokens.clear();
+        let view = self.window.fill(chunk);
+        Pass { view, short: &mut self.short, long: &mut self.long, tail: self.tail, splits_early: self.splits_early }.run(tokens);
+    }
+}
+
+/// One chunk under way. It is one function in the end, so that all of this is in registers.
+struct Pass<'a, const N: usize> {
+    view: View<'a>,
+    short: &'a mut [u32; N],
+    long: &'a mut [[u32; 2]; N],
+    tail: Tail,
+    splits_early: bool,
+}
+
+/// Bytes that occurred before.
+#[derive(Clone, Copy)]
+struct Copy {
+    at: usize,
+    from: usize,
+    length: usize,
+    /// The first place that was not looked at.
+    next: usize,
+}
+
+impl<const N: usize> Pass<'_, N> {
+    #[inline(always)]
+    fn run(mut self, tokens: &mut Tokens) {
+        let (start, end) = (self.view.start, self.view.end);
+        let limit = end - MARGIN;
+        let (mut next, mut emitted) = (start, start);
+        while let Some(found) = self.find(next, emitted, limit) {
+            let copy = self.extend_back(self.improve(found, limit), emitted);
+            self.view.push_literals(emitted, copy.at - emitted, tokens);
             push_copy(tokens, copy.length, copy.at - copy.from, self.splits_early);
             emitted = copy.at + copy.length;
             next = emitted.max(copy.next + 1);
             if next >= limit {
                 break;
             }
-            self.learn(data, next, copy.length);
+            self.learn(next, copy.length);
         }
         if !tokens.is_empty() {
-            tokens.extend(data[emitted..].iter().copied().map(Token::literal));
+            self.view.push_literals(emitted, end - emitted, tokens);
         }
     }
 
     /// The next place from `next` on whose bytes are at a place of the tables; the longer there is none, the more
     /// places are left out.
-    fn find(&mut self, data: &[u8], next: usize, emitted: usize, limit: usize) -> Option<Copy> {
+    #[inline(always)]
+    fn find(&mut self, next: usize, emitted: usize, limit: usize) -> Option<Copy> {
         let mut next = next;
         loop {
             let at = next;
@@ -125,95 +153,128 @@ impl<const N: usize> Tables<N> {
             if next > limit {
                 return None;
             }
-            let word = load(data, at);
-            let here = place(at);
-            let short = std::mem::replace(&mut self.short[short_slot::<N>(word)], here);
-            let long = &mut self.long[long_slot::<N>(word)];
-            let [recent, older] = *long;
-            *long = [here, recent];
-            let found = if here - recent < NEAR {
-                let older = is_copy(data, older, at, word).then(|| index(older));
-                if is_copy(data, recent, at, word) {
-                    Some(self.longer(data, at, index(recent), older))
-                } else {
-                    older.map(|from| (from, common(data, from, at)))
-                }
-            } else {
-                None
-            };
-            if let Some((from, length)) = found {
-                self.put(next, load(data, next));
-                return Some(Copy { at, from, length, next });
+            let word = self.view.word(at);
+            let short = std::mem::replace(&mut self.short[short_slot::<N>(word)], at as u32);
+            let [recent, older] = self.put_long(at, word);
+            let [not_recent, not_older] = self.misses(at, word, recent, older);
+            if (not_recent == 0) | (not_older == 0) {
+                self.put(next, self.view.word(next));
+                return Some(self.longer(at, (recent as usize, not_recent == 0), (older as usize, not_older == 0), next));
             }
-            if is_copy(data, short, at, word) {
-                return Some(self.or_next(data, at, index(short), next));
+            if self.miss(at, word, short) == 0 {
+                return Some(self.or_next(at, short as usize, next));
             }
         }
     }
 
-    /// The longer of two copies; up to 258 bytes are compared for that.
-    fn longer(&self, data: &[u8], at: usize, recent: usize, older: Option<usize>) -> (usize, usize) {
-        let length = common(data, recent, at);
-        let Some(older) = older else { return (recent, length) };
-        let other = common(data, older, at);
-        if other.min(LONGEST) > length.min(LONGEST) { (older, other) } else { (recent, length) }
-    }
-
-    /// A short copy at `at`, or a longer one of the long table at the next place.
-    fn or_next(&mut self, data: &[u8], at: usize, from: usize, next: usize) -> Copy {
-        let length = common(data, from, at);
-        let word = load(data, next);
-        let [recent, older] = self.put(next, word);
-        if place(next) - recent < NEAR {
-            for candidate in [recent, older] {
-                if is_copy(data, candidate, next, word) {
-                    let from = index(candidate);
-                    let other = common(data, from, next);
-                    if other.min(LONGEST) > length.min(LONGEST) {
-                        return Copy { at: next, from, length: other, next };
-                    }
-                }
-            }
+    /// The longer of two copies, of which there is one at least; up to 258 bytes are compared for that.
+    #[inline(always)]
+    fn longer(&self, at: usize, (recent, is_recent): (usize, bool), (older, is_older): (usize, bool), next: usize) -> Copy {
+        let recent_length = select_unpredictable(is_recent, self.view.common_wide(recent, at), 0);
+        let older_length = select_unpredictable(is_older, self.view.common_wide(older, at), 0);
+        if (recent_length == WIDE) & (older_length == WIDE) {
+            return self.longer_of_long(at, recent, older, next);
         }
+        let takes_older = older_length > recent_length;
+        let from = select_unpredictable(takes_older, older, recent);
+        let length = recent_length.max(older_length);
+        let length = if length == WIDE { self.view.common(from, at) } else { length };
         Copy { at, from, length, next }
     }
 
+    #[cold]
+    fn longer_of_long(&self, at: usize, recent: usize, older: usize, next: usize) -> Copy {
+        let [recent, older] = [recent, older].map(|from| Copy { at, from, length: self.view.common(from, at), next });
+        if older.length.min(LONGEST) > recent.length.min(LONGEST) { older } else { recent }
+    }
+
+    /// A short copy at `at`, or a longer one of the long table at the next place.
+    #[inline(always)]
+    fn or_next(&mut self, at: usize, from: usize, next: usize) -> Copy {
+        let length = self.view.common_wide(from, at);
+        let length = if length == WIDE { self.view.common(from, at) } else { length };
+        let short = Copy { at, from, length, next };
+        let word = self.view.word(next);
+        let [recent, older] = self.put(next, word);
+        let [not_recent, not_older] = self.misses(next, word, recent, older);
+        if (not_recent == 0) | (not_older == 0) {
+            return self.first_longer(short, [(recent, not_recent), (older, not_older)]);
+        }
+        short
+    }
+
+    fn first_longer(&self, short: Copy, candidates: [(u32, u32); 2]) -> Copy {
+        let copies = candidates.into_iter().filter(|(_, miss)| *miss == 0).map(|(from, _)| {
+            let (at, from) = (short.next, from as usize);
+            Copy { at, from, length: self.view.common(from, at), next: short.next }
+        });
+        copies.into_iter().find(|copy| copy.length.min(LONGEST) > short.length.min(LONGEST)).unwrap_or(short)
+    }
+
     /// For a copy that is not long, tries the place that the long table has for what follows it.
-    fn improve(&self, data: &[u8], found: Copy, limit: usize) -> Copy {
+    #[inline(always)]
+    fn improve(&self, found: Copy, limit: usize) -> Copy {
         let after = found.at + found.length;
         let skipped = match self.tail {
             Tail::None => return found,
             Tail::Whole => 0,
             Tail::Skips => 2,
         };
-        if found.length >= 30 || after >= limit {
+        if found.length >= LONG_ENOUGH || after >= limit {
             return found;
         }
-        let [recent, _] = self.long[long_slot::<N>(load(data, after))];
-        let distance = place(after).wrapping_sub(recent) as usize;
+        let [recent, _] = self.long[long_slot::<N>(self.view.word(after))];
+        let distance = after.wrapping_sub(recent as usize);
         let at = found.at + skipped;
-        if distance == 0 || distance >= NEAR as usize || at < distance {
-            return found;
+        let from = at.wrapping_sub(distance);
+        let is_possible = (distance.wrapping_sub(1) < NEAR - 1) & (from >= MIN_PLACE);
+        let length = self.view.common_wide(from, at);
+        let length = if (length == WIDE) & is_possible { self.view.common(from, at) } else { length };
+        let is_longer = is_possible & (length > found.length);
+        Copy {
+            at: select_unpredictable(is_longer, at, found.at),
+            from: select_unpredictable(is_longer, from, found.from),
+            length: select_unpredictable(is_longer, length, found.length),
+            next: found.next,
         }
-        let length = common(data, at - distance, at);
-        if length > found.length { Copy { at, from: at - distance, length, next: found.next } } else { found }
+    }
+
+    /// Takes in equal bytes before a copy that are not emitted yet.
+    #[inline(always)]
+    fn extend_back(&self, copy: Copy, emitted: usize) -> Copy {
+        let most = (copy.at - emitted).min(copy.from - MIN_PLACE);
+        let more = self.view.common_before(copy.from, copy.at, most);
+        Copy { at: copy.at - more, from: copy.from - more, length: copy.length + more, next: copy.next }
     }
 
     /// Remembers places of a copy of `length` bytes that ends at `next`, and the one before `next`.
-    fn learn(&mut self, data: &[u8], next: usize, length: usize) {
+    #[inline(always)]
+    fn learn(&mut self, next: usize, length: usize) {
         let mut at = next - length + 1;
         if at < next - 1 {
-            self.put(at, load(data, at));
-            self.put_long(at + 1, load(data, at + 1));
-            self.put_short(at + 2, load(data, at + 2));
+            self.put(at, self.view.word(at));
+            self.put_long(at + 1, self.view.word(at + 1));
+            self.put_short(at + 2, self.view.word(at + 2));
             at += 4;
             while at < next - 1 {
-                self.put_long(at, load(data, at));
-                self.put_short(at + 1, load(data, at + 1));
+                self.put_long(at, self.view.word(at));
+                self.put_short(at + 1, self.view.word(at + 1));
                 at += 3;
             }
         }
-        self.put(next - 1, load(data, next - 1));
+        self.put(next - 1, self.view.word(next - 1));
+    }
+
+    /// 0 if a place of a table is near, and has the 4 bytes that are at `at`, the first of `word`.
+    #[inline(always)]
+    fn miss(&self, at: usize, word: u64, candidate: u32) -> u32 {
+        far(at, candidate) | (self.view.half(candidate as usize) ^ word as u32)
+    }
+
+    /// The same for both places of the long table: what is older counts only if what is recent is near.
+    #[inline(always)]
+    fn misses(&self, at: usize, word: u64, recent: u32, older: u32) -> [u32; 2] {
+        [self.miss(at, word, recent), far(at, recent) | self.miss(at, word, older)]
     }
 
     /// Remembers a place in both tables; answers what the long one had.
@@ -225,14 +286,14 @@ impl<const N: usize> Tables<N> {
 
     #[inline(always)]
     fn put_short(&mut self, at: usize, word: u64) {
-        self.short[short_slot::<N>(word)] = place(at);
+        self.short[short_slot::<N>(word)] = at as u32;
     }
 
     #[inline(always)]
     fn put_long(&mut self, at: usize, word: u64) -> [u32; 2] {
         let long = &mut self.long[long_slot::<N>(word)];
         let before = *long;
-        *long = [place(at), before[0]];
+        *long = [at as u32, before[0]];
         before
     }
 }
@@ -241,30 +302,10 @@ fn table<T: Clone, const N: usize>(empty: T) -> Box<[T; N]> {
     vec![empty; N].into_boxed_slice().try_into().ok().expect("N entries were made")
 }
 
+/// 0 if a place is near.
 #[inline(always)]
-fn place(at: usize) -> u32 {
-    at as u32 + NEAR
-}
-
-#[inline(always)]
-fn index(place: u32) -> usize {
-    (place - NEAR) as usize
-}
-
-/// Whether a place of a table is near, and has the 4 bytes that are at `at`, the first of `word`.
-#[inline(always)]
-fn is_copy(data: &[u8], candidate: u32, at: usize, word: u64) -> bool {
-    place(at) - candidate < NEAR && load_half(data, index(candidate)) == word as u32
-}
-
-#[inline(always)]
-fn load(data: &[u8], at: usize) -> u64 {
-    data[at..at + 8].try_into().map_or(0, u64::from_le_bytes)
-}
-
-#[inline(always)]
-fn load_half(data: &[u8], at: usize) -> u32 {
-    data[at..at + 4].try_into().map_or(0, u32::from_le_bytes)
+fn far(at: usize, candidate: u32) -> u32 {
+    (at as u32).wrapping_sub(candidate) / NEAR as u32
 }
 
 /// By the first 4 bytes.
@@ -279,43 +320,14 @@ fn long_slot<const N: usize>(word: u64) -> usize {
     ((word << 8).wrapping_mul(58_295_818_150_454_627) >> (64 - N.trailing_zeros())) as usize
 }
 
-/// How many bytes at `from` and at `at`, which is behind it, are equal.
-#[inline(always)]
-fn common(data: &[u8], from: usize, at: usize) -> usize {
-    let right = &data[at..];
-    let left = &data[from..from + right.len()];
-    let mut equal = 0;
-    for (left, right) in left.chunks_exact(8).zip(right.chunks_exact(8)) {
-        let different = load(left, 0) ^ load(right, 0);
-        if different != 0 {
-            return equal + different.trailing_zeros() as usize / 8;
-        }
-        equal += 8;
-    }
-    equal + left[equal..].iter().zip(&right[equal..]).take_while(|(left, right)| left == right).count()
-}
-
-/// Takes in equal bytes before a copy that are not emitted yet.
-fn extend_back(data: &[u8], mut copy: Copy, emitted: usize) -> Copy {
-    while copy.from > 0 && copy.at > emitted && data[copy.from - 1] == data[copy.at - 1] {
-        copy.from -= 1;
-        copy.at -= 1;
-        copy.length += 1;
-    }
-    copy
-}
-
 /// Cuts a copy in parts that a token can say, none of them shorter than 4.
-fn push_copy(tokens: &mut Vec<Token>, length: usize, distance: usize, splits_early: bool) {
+#[inline(always)]
+fn push_copy(tokens: &mut Tokens, length: usize, distance: usize, splits_early: bool) {
     let mut rest = length;
-    while rest > 0 {
-        let part = match rest {
-            ..=LONGEST => rest,
-            259..=261 => LONGEST - 3,
-            _ if splits_early => LONGEST - 3,
-            _ => LONGEST,
-        };
-        tokens.push(Token::copy(part, distance));
+    while rest > LONGEST {
+        let part = if rest <= LONGEST + 3 || splits_early { LONGEST - 3 } else { LONGEST };
+        tokens.push_copy(part, distance);
         rest -= part;
     }
+    tokens.push_copy(rest, distance);
 }

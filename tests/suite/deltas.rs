@@ -1,0 +1,202 @@
+//! Sets that build on earlier ones, as deep as is allowed and as is at hand; on both sides, with real gzip layers.
+//!
+//! *Not here:* runs and prefixes themselves (`format/tests`), where the far side finds the parent (`far`).
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use ocm::store::archive::{Delta, Depth};
+use ocm::transfer::Class;
+use ocm::workflow::sync::{Request, SetOutcome};
+use tar::{Builder, Header};
+
+use crate::replay::{image, piped, same_blobs};
+use crate::support::images::Layout;
+use crate::support::layers::Random;
+use crate::support::tools::{Tool, run};
+use crate::workflows::lab::{Heard, Lab};
+
+/// A layer as a rebuild makes it: most files stay, two change in places, one is new, all times change.
+fn layer(name: &str, generation: u64) -> Vec<u8> {
+    let mut tar = Builder::new(Vec::new());
+    for file in 0..20u64 {
+        let mut content = Random::new(file + name.len() as u64 * 50).noise(10_000 + 7_000 * file as usize);
+        if file % 7 == 3 {
+            (0..content.len()).step_by(4_000).for_each(|at| content[at] = generation as u8);
+        }
+        append(&mut tar, &format!("usr/{name}/{file}"), &content, generation);
+    }
+    append(&mut tar, &format!("usr/{name}/new-{generation}"), &Random::new(900 + generation).noise(20_000), generation);
+    let plain = tar.into_inner().expect("a vector takes all");
+    let code = "import gzip,sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read(), 6, mtime=0))";
+    piped(Command::new("python3").args(["-c", code]), &plain)
+}
+
+fn append(tar: &mut Builder<Vec<u8>>, path: &str, content: &[u8], generation: u64) {
+    let mut header = Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(1_600_000_000 + generation);
+    tar.append_data(&mut header, path, content).expect("a vector takes all");
+}
+
+/// Two generations of images as OCI layouts, the first of which is in the archive `one`.
+struct Generations {
+    lab: Lab,
+    layouts: [Layout; 2],
+}
+
+impl Generations {
+    async fn new() -> Option<Self> {
+        Tool::path("python3")?;
+        let layouts = [1, 2].map(|generation| {
+            let layout = Layout::new();
+            for name in ["app", "tools"] {
+                layout.tag(name, &image(&layout, &[layer("base", generation), layer(name, generation)]));
+            }
+            layout
+        });
+        let generations = Self { lab: Lab::new(), layouts };
+        generations.sync(0, "one", |_| {}).await;
+        Some(generations)
+    }
+
+    fn from(&self, generation: usize) -> String {
+        format!("oci:{}", self.layouts[generation].path().display())
+    }
+
+    async fn sync(&self, generation: usize, to: &str, options: impl FnOnce(&mut Request)) -> SetOutcome {
+        let made = self.lab.sync_with(&[self.from(generation)], &self.lab.path(to), options).await.expect("a run");
+        assert_eq!(made.class(), Class::Done, "{:?}", made.report);
+        made.set.expect("a set")
+    }
+
+    /// Writes generation 2 into the archive `to`, as a delta on `one`.
+    async fn delta(&self, to: &str, options: impl FnOnce(&mut Request)) -> SetOutcome {
+        let since = self.lab.path("one");
+        let two = |request: &mut Request| {
+            (request.archive.since, request.archive.only) = (Some(since), true);
+            options(request);
+        };
+        self.sync(1, to, two).await
+    }
+
+    /// All blobs of generation 2 come out of the archive `from` with `one` as its base.
+    async fn comes_back(&self, from: &str) {
+        let (to, base) = (format!("{from}-back"), self.lab.folder("one"));
+        let place = format!("oci:{}", self.lab.path(&to));
+        let back = self.lab.sync_with(&[self.lab.path(from)], &place, |request| request.base = vec![base]).await.expect("a run");
+        assert_eq!(back.class(), Class::Done, "{:?}", back.report);
+        assert_eq!(same_blobs(&self.lab.folder(&to), self.layouts[1].path()), 6);
+    }
+
+    /// The same by the programs that lie in the volumes, which know nothing of ocm.
+    fn is_restored(&self, from: &str) {
+        if Tool::path("zstd").is_none() {
+            return;
+        }
+        let both = self.lab.folder(&format!("{from}-both"));
+        std::fs::create_dir_all(&both).expect("a folder");
+        for (path, content) in self.lab.snapshot("one").into_iter().chain(self.lab.snapshot(from)) {
+            std::fs::write(both.join(path.file_name().expect("a name")), content).expect("copied");
+        }
+        let volume = self.lab.snapshot(from).into_keys().find(|path| path.to_string_lossy().ends_with(".v001.ocm.tar"));
+        run(Command::new("tar").arg("-xf").arg(volume.expect("a volume")).arg("-C").arg(&both).args(["restore.py", "restore-gzip.py"]));
+        for script in ["restore.py", "restore-gzip.py"] {
+            let out = self.lab.folder(&format!("{from}-{script}-out"));
+            run(Command::new("python3").arg(both.join(script)).arg(&both).arg(&out));
+            assert_eq!(same_blobs(&out, self.layouts[1].path()), 6, "{script}");
+        }
+    }
+
+    fn index(&self) -> PathBuf {
+        let files = self.lab.snapshot("workspace").into_keys();
+        let mut indexes: Vec<PathBuf> = files
+            .filter(|path| path.to_string_lossy().contains(".g0001-") && path.extension().is_some_and(|kind| kind == "chunks"))
+            .collect();
+        assert_eq!(indexes.len(), 1, "{indexes:?}");
+        indexes.remove(0)
+    }
+
+    /// Takes the volumes of generation 1 away: they are on the far side.
+    fn carry_away(&self) {
+        let volumes = self.lab.snapshot("one").into_keys().filter(|path| path.extension().is_some_and(|kind| kind == "tar"));
+        volumes.for_each(|path| std::fs::remove_file(path).expect("removed"));
+    }
+}
+
+fn deep(depth: Depth) -> impl FnOnce(&mut Request) {
+    move |request| request.archive.delta = Delta { depth, ..Delta::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_depth_is_smaller_than_the_one_before_and_gives_every_blob_back() {
+    let Some(generations) = Generations::new().await else { return };
+    let mut sizes = Vec::new();
+    for (name, depth) in [("blob", Depth::Blob), ("chunk", Depth::Chunk), ("patch", Depth::Patch)] {
+        let set = generations.delta(name, deep(depth)).await;
+        assert_eq!((set.parent_generation(), set.depth), (Some(1), Some(depth)));
+        generations.comes_back(name).await;
+        generations.is_restored(name);
+        sizes.push(set.stored_bytes);
+    }
+    assert!(sizes[1] * 3 < sizes[0] && sizes[2] * 3 < sizes[1] * 2, "{sizes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_goes_as_deep_as_what_is_at_hand_allows() {
+    let Some(mut generations) = Generations::new().await else { return };
+    let heard = Heard::of(&mut generations.lab);
+    // With the data of the parent alone, its chunk index is made again.
+    std::fs::remove_file(generations.index()).expect("removed");
+    let set = generations.delta("data", |_| {}).await;
+    assert_eq!(set.depth, Some(Depth::Patch));
+    assert!(heard.has(&["chunk index is made again"]), "{:?}", heard.lines());
+    // With the index alone: chunks.
+    let catalogue = generations.lab.path("workspace/catalogues");
+    generations.carry_away();
+    for path in generations.lab.snapshot("workspace").into_keys() {
+        if path.to_string_lossy().contains("data.g0002") {
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
+    let index = generations.index();
+    let set = generations.delta("index", |request| request.archive.since = Some(catalogue.clone())).await;
+    assert_eq!(set.depth, Some(Depth::Chunk));
+    // With neither: whole blobs.
+    std::fs::remove_file(index).expect("removed");
+    let set = generations.delta("nothing", |request| request.archive.since = Some(format!("{catalogue}@1"))).await;
+    assert_eq!(set.depth, Some(Depth::Blob));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_damaged_or_of_another_set_is_named_and_not_used() {
+    let Some(mut generations) = Generations::new().await else { return };
+    let (heard, index) = (Heard::of(&mut generations.lab), generations.index());
+    let whole = std::fs::read(&index).expect("an index");
+    let mut of_another = whole.clone();
+    of_another[8] ^= 1;
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    for (name, bytes, words) in [("other", of_another, "it is of another set"), ("damaged", damaged, "it is damaged")] {
+        std::fs::write(&index, bytes).expect("written");
+        let set = generations.delta(name, |_| {}).await;
+        assert_eq!(set.depth, Some(Depth::Patch));
+        assert!(heard.has(&[words, "it is not used"]), "{:?}", heard.lines());
+        generations.comes_back(name).await;
+        // It was made again; only the order of its blobs may be another one.
+        assert_eq!(std::fs::read(&index).expect("an index").len(), whole.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_tells_the_depth_and_writes_nothing() {
+    let Some(generations) = Generations::new().await else { return };
+    let before = generations.lab.snapshot("workspace");
+    let since = generations.lab.path("one");
+    let dry = |request: &mut Request| (request.archive.since, request.dry_run) = (Some(since), true);
+    let planned = generations.lab.sync_with(&[generations.from(1)], &generations.lab.path("two"), dry).await.expect("a plan");
+    assert_eq!((planned.depth, planned.set.is_none()), (Some(Depth::Patch), true));
+    assert!(generations.lab.snapshot("workspace") == before && !generations.lab.folder("two").exists());
+}
