@@ -14,15 +14,15 @@ use crate::workflow::diff::diff;
 
 /// Show what one place has and another has not
 ///
-/// A registry cannot list what it holds: it is asked for the images of the other place. It ends with 0 whether or not the places
+/// A registry cannot list what it holds: it is asked for the images of the other place. A receipt tells what a registry held. It ends with 0 whether or not the places
 /// differ.
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "Examples:\n  ocm diff /mnt/disk@1 /mnt/disk@2\n  ocm diff /mnt/disk oci:/srv/layout\n  ocm diff docker://registry.lab:5000/mirror /mnt/disk"
+    after_long_help = "Examples:\n  ocm diff /mnt/disk@1 /mnt/disk@2\n  ocm diff /mnt/disk oci:/srv/layout\n  ocm diff docker://registry.lab:5000/mirror /mnt/disk\n  ocm diff lab.json /mnt/disk"
 )]
 pub(super) struct Arguments {
     /// The first place.
-    #[arg(help = "The first place: an archive directory, @N for set N; oci:PATH[:REF]; docker://HOST[/PREFIX]")]
+    #[arg(help = "The first place: an archive directory, @N for set N; a receipt; oci:PATH[:REF]; docker://HOST[/PREFIX]")]
     a: Location,
     /// The second place; what only it has is added
     b: Location,

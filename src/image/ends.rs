@@ -14,9 +14,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use serde::{Deserialize, Serialize};
 
-use super::{Contents, Descriptor, Digest, Manifest, Reference, Repository, Role};
+use super::{Contents, Descriptor, Digest, Manifest, Reference, Repository};
 use crate::error::{Error, Result};
 
 /// A place that content can be had from.
@@ -213,35 +212,6 @@ impl Body {
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         self.parts
     }
-}
-
-/// What a destination was given by one run; written only after [`Sink::finish`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Receipt {
-    /// The destination, as a location.
-    pub destination: String,
-    /// When, RFC 3339 in UTC.
-    pub time: String,
-    /// What is visible there now.
-    pub items: Vec<Received>,
-}
-
-/// One item of a receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Received {
-    /// Where it came from, by its full name.
-    pub origin: Reference,
-    /// Its name at the destination.
-    pub name: Reference,
-    /// The digest of its root.
-    pub digest: Digest,
-    /// What it is for.
-    pub role: Role,
-    /// The id of the archive set that it came in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub set: Option<String>,
 }
 
 #[cfg(test)]

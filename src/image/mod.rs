@@ -12,15 +12,17 @@ pub mod manifest;
 pub mod name;
 pub mod place;
 pub mod platform;
+pub mod receipt;
 pub mod verify;
 pub mod wanted;
 
 pub use contents::{Contents, Item, Role, State};
 pub use descriptor::Descriptor;
-pub use ends::{Blob, Body, Receipt, Sink, Source};
+pub use ends::{Blob, Body, Sink, Source};
 pub use manifest::Manifest;
 pub use name::{Reference, Repository};
 pub use ocm_format::digest::Digest;
 pub use platform::Platform;
+pub use receipt::Receipt;
 pub use verify::Verified;
 pub use wanted::Wanted;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::parts::{blobs, is_child};
 use crate::error::{Error, Result};
-use crate::image::{Descriptor, Digest, Item, Reference, Role, Source, State};
+use crate::image::{Descriptor, Digest, Item, Receipt, Reference, Role, Source, State};
 
 /// What the second of two places has and the first has not, and the other way round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -105,6 +105,14 @@ impl Held {
             held.unknown.extend(why.map(|why| Unknown { place: source.place(), name: called.clone(), why }));
         }
         held
+    }
+
+    /// What a receipt says that a destination shows and holds; images go by the names that they had where they came from.
+    #[must_use]
+    pub fn by(receipt: &Receipt) -> Self {
+        let names = receipt.items.iter().map(|item| ((name(&item.origin), item.role), Some(item.digest))).collect();
+        let blobs = receipt.blobs.iter().map(|stored| (stored.digest, stored.size)).collect();
+        Self { names, blobs, unknown: Vec::new() }
     }
 
     /// Notes all blobs of an item. What an index lists and the place lacks was left out on purpose.

@@ -11,10 +11,10 @@ use super::sync::registry_options;
 use super::{Settings, blocking, shelf};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
-use crate::image::{Digest, Item, Reference, Source};
+use crate::image::{Descriptor, Digest, Item, Receipt, Reference, Source};
 use crate::plan::difference::Held;
 pub use crate::plan::difference::{Amount, Difference, Moved, Named, Unknown};
-use crate::store::archive::listing;
+use crate::store::archive::{Holding, listing};
 use crate::store::layout::LayoutSource;
 use crate::store::registry::Registry;
 use crate::workspace::Workspace;
@@ -32,7 +32,7 @@ pub struct Compared {
 }
 
 /// Compares two places. Of an archive the images are those of the generation named, or of the newest usable set of each lineage.
-/// A registry cannot list what it holds, so it is asked for what the other place has.
+/// A registry cannot list what it holds, so it is asked for what the other place has; a receipt says what it held.
 pub async fn diff(a: &Location, b: &Location, keep_host: bool, settings: &Settings) -> Result<Compared> {
     let (first, second) = match (a, b) {
         (Location::Registry { .. }, Location::Registry { .. }) => return Err(cannot_list(a, b)),
@@ -53,13 +53,21 @@ pub async fn diff(a: &Location, b: &Location, keep_host: bool, settings: &Settin
 
 /// A place that lists what it holds.
 struct Listed {
-    source: Arc<dyn Source>,
+    place: String,
+    content: Content,
     items: Vec<(Reference, Item)>,
+}
+
+/// Where it is known from what belongs to an item.
+enum Content {
+    Source(Arc<dyn Source>),
+    Receipt(Box<Receipt>),
 }
 
 impl Listed {
     async fn open(place: &Location, settings: &Settings) -> Result<Self> {
         let source: Arc<dyn Source> = match place {
+            Location::Archive { path, generation: None } if Holding::is_meant(path) => return Ok(Self::by(Holding::read(path)?.receipt())),
             Location::Archive { path, generation } => {
                 let (path, generation, workspace) = (path.clone(), *generation, Workspace::new(settings.workspace()));
                 Arc::new(blocking(move || listing::source(&shelf(&path, &workspace)?, generation)).await?)
@@ -69,11 +77,25 @@ impl Listed {
         };
         let contents = source.contents().await?.unwrap_or_default();
         let items = contents.items().iter().map(|item| (item.origin.clone(), item.clone())).collect();
-        Ok(Self { source, items })
+        Ok(Self { place: source.place(), content: Content::Source(source), items })
+    }
+
+    /// What a receipt says.
+    fn by(receipt: &Receipt) -> Self {
+        let root = |digest| Some(Descriptor::new("", digest, 0));
+        let item = |item: &crate::image::receipt::Received| {
+            let listed = Item { role: item.role, root: root(item.digest), ..Item::image(item.origin.clone()) };
+            (item.origin.clone(), listed)
+        };
+        let items = receipt.items.iter().map(item).collect();
+        Self { place: format!("the receipt of {}", receipt.destination), content: Content::Receipt(Box::new(receipt.clone())), items }
     }
 
     async fn held(&self) -> Held {
-        Held::of(self.source.as_ref(), &self.items).await
+        match &self.content {
+            Content::Source(source) => Held::of(source.as_ref(), &self.items).await,
+            Content::Receipt(receipt) => Held::by(receipt),
+        }
     }
 }
 
@@ -85,7 +107,7 @@ async fn asked(listed: &Listed, host: &str, target: &Target, tls_verify: Option<
     if let Target::Exact(one) = target
         && complete.len() > 1
     {
-        return Err(Error::usage(format!("docker://{one} is one image, and {} has {}", listed.source.place(), complete.len()))
+        return Err(Error::usage(format!("docker://{one} is one image, and {} has {}", listed.place, complete.len()))
             .hint("name the registry, or the prefix that images have there"));
     }
     let there = stream::iter(complete).map(|(name, item, root)| {

@@ -135,7 +135,7 @@ async fn each_depth_is_smaller_than_the_one_before_and_gives_every_blob_back() {
     let mut sizes = Vec::new();
     for (name, depth) in [("blob", Depth::Blob), ("chunk", Depth::Chunk), ("patch", Depth::Patch)] {
         let set = generations.delta(name, deep(depth)).await;
-        assert_eq!((set.parent, set.depth), (Some(1), Some(depth)));
+        assert_eq!((set.parent_generation(), set.depth), (Some(1), Some(depth)));
         generations.comes_back(name).await;
         generations.is_restored(name);
         sizes.push(set.stored_bytes);
@@ -156,7 +156,7 @@ async fn a_delta_goes_as_deep_as_what_is_at_hand_allows() {
     let catalogue = generations.lab.path("workspace/catalogues");
     generations.carry_away();
     for path in generations.lab.snapshot("workspace").into_keys() {
-        if path.to_string_lossy().contains("data.g0002") {
+        if path.to_string_lossy().contains(".g0002-") {
             std::fs::remove_file(path).expect("removed");
         }
     }

@@ -7,6 +7,7 @@ pub(super) mod gather;
 pub(super) mod inspect;
 pub(super) mod list;
 pub(super) mod plan;
+pub(super) mod receipt;
 pub(super) mod sync;
 pub(super) mod verify;
 pub(super) mod why;

@@ -11,7 +11,7 @@ use ocm_format::delta::{Blob, Chunks, Earlier, Older, Versions};
 use ocm_format::index::{PlainRow, Stored};
 use ocm_format::set::name;
 use ocm_format::writer::chunks_path;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::needs::Needs;
 use super::source::{ArchiveSource, SetFacts};
@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::monitor::{Event, Monitor};
 
 /// How deep a delta goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Depth {
     /// Blobs that the parent has are not written again.
