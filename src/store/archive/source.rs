@@ -20,6 +20,7 @@ use ocm_format::reader::{BlobInfo, Options, Reader};
 use ocm_format::set::{SetFiles, SetManifest};
 
 use super::base::{Base, Lack, Old};
+use super::records::{Listed, Records};
 use super::shelf::{KnownSet, Shelf};
 use super::{document, told};
 use crate::error::{Error, Result};
@@ -53,6 +54,7 @@ struct Inner {
     contents: Contents,
     reader: Reader,
     catalogues: Vec<Catalogue>,
+    listed: Vec<Listed>,
     elsewhere: Vec<(u32, Digest)>,
     family: OnceLock<Family>,
     base: OnceLock<Arc<Base>>,
@@ -99,14 +101,16 @@ impl ArchiveSource {
         let contents = Contents::new(sets.iter().flat_map(|set| set.contents.items().iter().cloned()));
         let others = shelves.iter().flat_map(|shelf| &shelf.found().sets);
         let others = others.filter(|set| chosen.iter().all(|chosen| chosen.id() != set.id()));
-        let reader = Reader::open(chosen.iter().copied().chain(others), Options::default());
+        let all: Vec<&SetFiles> = chosen.iter().copied().chain(others).collect();
+        let reader = Reader::open(all.iter().copied(), Options::default());
+        let listed = all.iter().filter_map(|set| Listed::of(set)).collect();
         let catalogues =
             chosen.iter().filter_map(|set| Catalogue::open(set).map_err(|error| told(&error)).transpose()).collect::<Result<_>>()?;
         let whole = |id: Id| shelves.iter().any(|shelf| shelf.set(id).is_some_and(SetFiles::is_complete));
         let ancestors = sets.iter().flat_map(|set| &set.manifest.ancestors).filter(|ancestor| !whole(ancestor.id));
         let elsewhere = ancestors.map(|ancestor| (ancestor.generation, ancestor.root)).collect();
         let (family, base) = (OnceLock::new(), OnceLock::new());
-        let inner = Inner { place: place.display().to_string(), sets, contents, reader, catalogues, elsewhere, family, base };
+        let inner = Inner { place: place.display().to_string(), sets, contents, reader, catalogues, listed, elsewhere, family, base };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -186,6 +190,11 @@ impl ArchiveSource {
     /// The plain forms of its blobs.
     pub(super) fn older(&self) -> Arc<dyn Older> {
         Arc::new(self.inner.reader.clone())
+    }
+
+    /// What catalogues at hand tell of the blobs of a set and of those that it builds on.
+    pub(super) fn records(&self, facts: &SetFacts) -> Records {
+        Records::open(facts, &self.inner.listed)
     }
 
     /// Whether the volumes of the sets that it reads are here, and not their catalogues alone.

@@ -10,6 +10,7 @@ mod lacking;
 mod leftover;
 mod lineage;
 mod origins;
+mod parent_data;
 mod space;
 mod to_archive;
 mod to_place;
@@ -26,7 +27,7 @@ use crate::image::place::Location;
 use crate::image::{Digest, Platform};
 use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Fate, Plan, Planned, Summary};
-pub use crate::store::archive::{Count, Delta, Depth, GzipShare, Packing};
+pub use crate::store::archive::{Count, Delta, Depth, GzipShare, Packing, ParentData};
 use crate::transfer::{Class, Ending, Report};
 use crate::workspace::Workspace;
 
@@ -92,6 +93,9 @@ pub struct Outcome {
     /// What is read back from the destination because sets build on it, where that is anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_back: Option<ReadBack>,
+    /// What is read of the parent's blobs from the registries that they came from, where that is anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_data: Option<ReadBack>,
     /// How deep the delta goes, where the destination is an archive and a set is built on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<Depth>,
@@ -126,7 +130,7 @@ pub struct Space {
     pub cap_bytes: u64,
 }
 
-/// What is read back from a destination.
+/// Old blobs that are read for what they hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadBack {
@@ -248,6 +252,7 @@ impl Outcome {
             dry_run: request.dry_run,
             space: None,
             read_back: None,
+            parent_data: None,
             depth: None,
             report: unmoved(plan),
             set: None,

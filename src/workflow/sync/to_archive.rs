@@ -13,12 +13,12 @@ use super::command::Command;
 use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::{Line, Parent};
 use super::origins::Origins;
-use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, space};
+use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
 use crate::error::{Error, Result};
 use crate::image::{Contents, Digest, Item, Wanted};
 use crate::monitor::Event;
 use crate::plan::Plan;
-use crate::store::archive::{ArchiveSink, Basis, Depth, Lock, NewSet, Pinned, Shelf, Unfinished, Written};
+use crate::store::archive::{ArchiveSink, Basis, Depth, Ground, Lock, NewSet, Pinned, Recalled, Shelf, Unfinished, Written};
 use crate::transfer::{self, transfer};
 use crate::workflow::blocking;
 use crate::workspace::Workspace;
@@ -54,15 +54,9 @@ pub(super) async fn bring(
     let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins);
     new.lock.clone_from(&lock);
     if let Some(parent) = parent {
-        let (delta, catalogues, monitor, dry) = (new.delta.clone(), new.catalogue.clone(), Arc::clone(&settings.monitor), request.dry_run);
-        let opened = blocking(move || {
-            let outlook = Basis::outlook(&parent, &delta, &catalogues)?;
-            let basis = if dry { None } else { Some(Basis::open(&parent, &delta, &catalogues, monitor.as_ref())?) };
-            Ok((outlook, basis))
-        });
-        let (outlook, basis) = opened.await?;
-        draft.depth = Some(basis.as_ref().map_or(outlook, |basis| basis.depth));
-        new.basis = basis.unwrap_or_default();
+        let (delta, catalogues, monitor) = (new.delta.clone(), new.catalogue.clone(), Arc::clone(&settings.monitor));
+        draft.ground = blocking(move || Ground::survey(&parent, &delta, &catalogues, monitor.as_ref())).await?;
+        draft.depth = Some(draft.ground.as_ref().map_or(Depth::Blob, Ground::outlook));
     }
     let done = draft.write(new, request, wanted, origins, settings, workspace).await;
     if let Some(lock) = lock {
@@ -117,6 +111,8 @@ struct Draft {
     resumed: bool,
     /// How deep the delta goes, where there is a parent.
     depth: Option<Depth>,
+    /// What it can build on; it is used up when the set is begun.
+    ground: Option<Ground>,
     /// What is run for its files.
     command: Option<Command>,
     /// Which source each item comes from.
@@ -170,12 +166,13 @@ impl Draft {
         };
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
-        (new, Self { parent: contents, parent_generation, unfinished, resumed, depth: None, sources: sources.collect(), command })
+        let sources = sources.collect();
+        (new, Self { parent: contents, parent_generation, unfinished, resumed, depth: None, ground: None, sources, command })
     }
 
     async fn write(
         mut self,
-        new: NewSet,
+        mut new: NewSet,
         request: &Request,
         wanted: Vec<Wanted>,
         origins: &Origins,
@@ -184,16 +181,23 @@ impl Draft {
     ) -> Result<Outcome> {
         let (name, generation, folder) = (new.lineage_name.clone(), new.generation, new.folder.clone());
         let resume = self.resumed && !request.dry_run;
+        // What was begun is gone on with at once, so it must be known now what it builds on.
+        if resume {
+            let recalled = self.recall(settings).await;
+            new.basis = self.build(recalled.as_deref(), settings).await?;
+        }
         let sink = blocking(move || ArchiveSink::prepare(new, resume)).await?;
         let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
         let needed = Needed::of(&plan, origins).await?;
         needed.find(&Far { source: None, sink: &sink, place: folder.display().to_string(), known: Vec::new() }, settings).await?;
         let mut outcome = Outcome::new(&plan, request, workspace);
+        let after = sink.merge(&plan.contents());
+        let nothing_new = self.parent.as_ref() == Some(&after) && !self.resumed;
+        let recalled = if nothing_new { None } else { self.recall(settings).await };
+        outcome.parent_data = recalled.as_deref().and_then(parent_data::summary);
         let space = space::needed(&outcome.plan, settings.jobs, &request.archive, self.depth);
         outcome.space = Some(space);
         outcome.depth = self.depth;
-        let after = sink.merge(&plan.contents());
-        let nothing_new = self.parent.as_ref() == Some(&after) && !self.resumed;
         if request.dry_run || nothing_new || outcome.report.items.iter().all(|item| item.has_failed()) {
             return Ok(outcome);
         }
@@ -203,6 +207,10 @@ impl Draft {
         space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
         outcome.announce(settings);
         if !self.resumed {
+            sink.build_on(self.build(recalled.as_deref(), settings).await?);
+            // The spool may lie on the same file system.
+            space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
+            outcome.depth = self.depth;
             self.begin(&folder, &plan, settings, workspace)?;
         }
         let written = sink.written();
@@ -216,6 +224,32 @@ impl Draft {
             Unfinished::discard(&folder, None)?;
         }
         Ok(outcome)
+    }
+
+    /// Looks for old blobs elsewhere, where they are of use; knows from then on how deep the delta will go.
+    async fn recall(&mut self, settings: &Settings) -> Option<Arc<Recalled>> {
+        let ground = self.ground.as_mut()?;
+        let recalled = match ground.elsewhere() {
+            [] => None,
+            wanted => Some(parent_data::find(wanted, settings).await),
+        };
+        if let Some(recalled) = &recalled {
+            ground.recall(Arc::clone(recalled));
+        }
+        self.depth = Some(ground.outlook());
+        recalled
+    }
+
+    /// Reads what the set builds on.
+    async fn build(&mut self, recalled: Option<&Recalled>, settings: &Settings) -> Result<Basis> {
+        let Some(ground) = self.ground.take() else { return Ok(Basis::default()) };
+        if let Some(recalled) = recalled {
+            parent_data::fetch(recalled, settings).await?;
+        }
+        let monitor = Arc::clone(&settings.monitor);
+        let basis = blocking(move || Ok(ground.build(monitor.as_ref()))).await?;
+        self.depth = Some(basis.depth);
+        Ok(basis)
     }
 
     /// Keeps the plan, in place of what another run has left.
