@@ -52,6 +52,27 @@ impl Volume {
         Ok(Self { file: ends.file, path: path.to_owned(), header, footer, directory, cache: Arc::clone(cache), serial })
     }
 
+    /// A volume that is elsewhere, known by what its catalogue keeps of it: `header` and `footer`, and the index, which begins at
+    /// `index_offset` of the file at `path`. Nothing but the tables of the index can be read of it.
+    pub(crate) fn of_index(
+        path: &Path,
+        header: &[u8; FIXED_BYTES],
+        footer: &[u8; FIXED_BYTES],
+        index_offset: u64,
+        cache: &Arc<IndexCache>,
+    ) -> Result<Self> {
+        let in_file = |error: Error| error.in_file(path);
+        let (known, mut footer) = (Header::decode(header).map_err(in_file)?, Footer::decode(footer).map_err(in_file)?);
+        if layout::volume_root(header, &footer.directory, footer.stream_bytes) != footer.root {
+            return Err(Error::damaged("footer: the volume root does not follow from header and directory").in_file(path));
+        }
+        footer.index_offset = index_offset;
+        let file = File::open(path).map_err(|error| Error::io(path, &error))?;
+        let directory = read_directory(&file, &footer).map_err(in_file)?;
+        let serial = cache.next_serial();
+        Ok(Self { file, path: path.to_owned(), header: known, footer, directory, cache: Arc::clone(cache), serial })
+    }
+
     /// Where the file is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -1,9 +1,10 @@
 //! Sets that take from earlier ones what they can: chunks as runs, older versions as prefixes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ocm_format::catalogue::Records;
 use ocm_format::check;
 use ocm_format::delta::{Blob, Chunks, Earlier, Older, Versions};
 use ocm_format::digest::Digest;
@@ -123,7 +124,9 @@ fn by_chunks(folder: &Path, parent: &Finished) -> Earlier {
 fn by_patches(folder: &Path, parent: &Finished) -> Earlier {
     let chunks = index(folder, parent);
     let older: Arc<dyn Older> = Arc::new(Past::new(reader(&[folder])));
-    Earlier { versions: Some(Versions::of(&chunks, older, MEMORY)), chunks }
+    let (versions, unread) = Versions::of(&chunks, older, MEMORY);
+    assert!(unread.is_empty(), "{unread:?}");
+    Earlier { versions: Some(versions), chunks }
 }
 
 fn bytes(made: &Finished) -> u64 {
@@ -232,7 +235,8 @@ fn an_index_that_is_made_again_from_the_data_is_the_same() {
     let base = write(folder.path(), 1, None, Earlier::default(), 2);
     let blobs =
         layers(1).into_iter().map(|layer| Blob { digest: Digest::of(&layer), bytes: layer.len() as u64, plain_bytes: layer.len() as u64 });
-    let again = Chunks::of(blobs, &Past::new(reader(&[folder.path()])), MEMORY).expect("made");
+    let (again, unread) = Chunks::of(blobs, &Past::new(reader(&[folder.path()])), MEMORY);
+    assert!(unread.is_empty(), "{unread:?}");
     assert!(again == index(folder.path(), &base));
 }
 
@@ -270,4 +274,49 @@ fn what_a_set_needs_of_earlier_ones_is_told_before_it_ends() {
     let needs = set.settle().expect("settled");
     let expected: BTreeMap<Digest, u64> = layers(1).iter().map(|layer| (Digest::of(layer), layer.len() as u64)).collect();
     assert_eq!(needs, expected);
+}
+
+#[test]
+fn the_catalogue_knows_the_blobs_of_volumes_that_are_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = write(folder.path(), 1, None, Earlier::default(), 2);
+    assert!(base.volumes.len() > 1 && base.catalogue.len() > 1);
+    let volumes = reader(&[folder.path()]);
+    for (path, _) in &base.volumes {
+        std::fs::rename(path, path.with_extension("away")).expect("renamed");
+    }
+    let files: Vec<PathBuf> = base.catalogue.iter().filter(|path| path.starts_with(folder.path().join("catalogues"))).cloned().collect();
+    let records = Records::open(&files, &base.manifest.volumes).expect("all indexes");
+    for layer in layers(1) {
+        let digest = Digest::of(&layer);
+        let (there, here) =
+            (volumes.blob(&digest).expect("readable").expect("there"), records.blob(&digest).expect("readable").expect("there"));
+        assert_eq!((here.bytes, here.stored, here.plain), (there.bytes, there.stored, there.plain));
+    }
+    assert_eq!(records.blob(&Digest::of(b"another")).expect("readable"), None);
+    let mut other = base.manifest.volumes.clone();
+    other[1].root = Digest::of(b"another");
+    for wrong in [Records::open(&files, &other), Records::open(&files[..1], &base.manifest.volumes)] {
+        let error = wrong.expect_err("not all indexes");
+        assert!(error.to_string().contains("it lacks the index of volume"), "{error}");
+    }
+}
+
+#[test]
+fn blobs_that_cannot_be_read_are_counted_and_the_others_are_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = write(folder.path(), 1, None, Earlier::default(), 2);
+    // What its first volume holds alone, in its first pack.
+    let path = &base.volumes[0].0;
+    let mut bytes = std::fs::read(path).expect("a volume");
+    let first = reader(&[folder.path()]).volumes(base.manifest.set).next().expect("one").frame_at(0).expect("a frame");
+    bytes[first.file_offset as usize + 20] ^= 1;
+    std::fs::remove_file(path).and_then(|()| std::fs::write(path, bytes)).expect("damaged");
+    let (chunks, older) = (index(folder.path(), &base), Arc::new(reader(&[folder.path()])));
+    let (versions, unread) = Versions::of(&chunks, older.clone(), MEMORY);
+    assert!(!versions.is_empty() && unread.absent == 0, "{unread:?}");
+    assert!(unread.broken > 0 && unread.broken < chunks.blobs().len() as u64, "{unread:?}");
+    assert!(unread.why.expect("why").to_string().contains("SHA-256"));
+    let (again, unread) = Chunks::of(chunks.blobs().iter().copied(), older.as_ref(), MEMORY);
+    assert_eq!(again.blobs().len() as u64 + unread.broken, chunks.blobs().len() as u64);
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Delta, Depth, Request, again, sync};
+use crate::workflow::sync::{ArchiveOptions, Delta, Depth, ParentData, Request, again, sync};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
@@ -89,9 +89,13 @@ struct ArchiveArguments {
     /// can be.
     #[arg(long, value_name = "DEPTH", default_value = "auto", env = "OCM_DELTA")]
     delta: DeltaDepth,
-    /// Where the data of earlier sets are, for patches: auto (beside the new set), none, or an archive directory
-    #[arg(long, value_name = "WHERE", default_value = "auto", env = "OCM_PARENT_DATA")]
-    parent_data: String,
+    /// Where the data of earlier sets are, for patches: auto, registry, none, or an archive directory
+    ///
+    /// auto: beside the new set. registry: there too, and what is not there is read from the registries that the earlier images came from;
+    /// their layers are kept uncompressed in the workspace while the run goes on. none: no data are read. A directory that is
+    /// called so is written ./registry.
+    #[arg(long, value_name = "WHERE", default_value = "auto", env = "OCM_PARENT_DATA", value_parser = parent_data)]
+    parent_data: ParentData,
     /// What tables of chunks may take in memory; with less, fewer chunks are recognised
     #[arg(long, value_name = "SIZE", default_value = "256MiB", env = "OCM_INDEX_MEM", value_parser = memory)]
     index_mem: u64,
@@ -209,8 +213,7 @@ impl ArchiveArguments {
             DeltaDepth::Blob => Depth::Blob,
             DeltaDepth::Chunk => Depth::Chunk,
         };
-        let data = if matches!(self.parent_data.as_str(), "auto" | "none") { Vec::new() } else { vec![self.parent_data.clone().into()] };
-        Delta { depth, reads_data: self.parent_data != "none", data, index_bytes: self.index_mem }
+        Delta { depth, data: self.parent_data.clone(), index_bytes: self.index_mem }
     }
 
     /// What clap cannot tell: an option that a variable sets to no is not set.
@@ -246,6 +249,16 @@ fn set_again(text: &str) -> Result<SetAgain, String> {
 
 fn platform(text: &str) -> Result<Platform, String> {
     for_clap(text.parse())
+}
+
+fn parent_data(text: &str) -> Result<ParentData, String> {
+    match text {
+        "" => Err("it is empty: say auto, registry, none, or name an archive directory".to_owned()),
+        "auto" => Ok(ParentData::Beside),
+        "registry" => Ok(ParentData::Registry),
+        "none" => Ok(ParentData::Nowhere),
+        folder => Ok(ParentData::In(folder.into())),
+    }
 }
 
 fn memory(text: &str) -> Result<u64, String> {

@@ -2,6 +2,8 @@
 //!
 //! *Not here:* runs and prefixes themselves (`format/tests`), where the far side finds the parent (`far`).
 
+mod registry;
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -27,9 +29,13 @@ fn layer(name: &str, generation: u64) -> Vec<u8> {
         append(&mut tar, &format!("usr/{name}/{file}"), &content, generation);
     }
     append(&mut tar, &format!("usr/{name}/new-{generation}"), &Random::new(900 + generation).noise(20_000), generation);
-    let plain = tar.into_inner().expect("a vector takes all");
+    piped_gzip(&tar.into_inner().expect("a vector takes all"))
+}
+
+/// What Python's gzip makes of it.
+fn piped_gzip(plain: &[u8]) -> Vec<u8> {
     let code = "import gzip,sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read(), 6, mtime=0))";
-    piped(Command::new("python3").args(["-c", code]), &plain)
+    piped(Command::new("python3").args(["-c", code]), plain)
 }
 
 fn append(tar: &mut Builder<Vec<u8>>, path: &str, content: &[u8], generation: u64) {

@@ -1,7 +1,7 @@
 //! Making the chunk index of a set again, from its data.
 
 use super::chunks::{Blob, Chunks};
-use super::{Gathered, Key, Older, key};
+use super::{Gathered, Key, Older, Unread, key};
 use crate::chunk::{Chunker, Class, Shape};
 use crate::error::{Error, Result};
 
@@ -9,14 +9,18 @@ use crate::error::{Error, Result};
 const STEP_BYTES: u64 = 1 << 20;
 
 impl Chunks {
-    /// The chunk index of these blobs, whose plain forms are read from `older`; in about `memory_bytes`.
-    pub fn of(blobs: impl IntoIterator<Item = Blob>, older: &dyn Older, memory_bytes: u64) -> Result<Self> {
-        let mut gathered = Gathered::new(memory_bytes);
+    /// The chunk index of these blobs, whose plain forms are read from `older`; in about `memory_bytes`. Blobs that cannot be
+    /// read are not in it; it is told how many those are.
+    #[must_use]
+    pub fn of(blobs: impl IntoIterator<Item = Blob>, older: &dyn Older, memory_bytes: u64) -> (Self, Unread) {
+        let (mut gathered, mut unread) = (Gathered::new(memory_bytes), Unread::default());
         for blob in blobs {
-            let chunks = cut(&blob, older)?;
-            gathered.add(blob, chunks);
+            match cut(&blob, older) {
+                Ok(chunks) => gathered.add(blob, chunks),
+                Err(error) => unread.count(error),
+            }
         }
-        Ok(gathered.finish())
+        (gathered.finish(), unread)
     }
 }
 

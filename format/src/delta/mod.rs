@@ -12,7 +12,7 @@ mod versions;
 
 pub use chunks::{Blob, Chunks};
 pub use gathered::Gathered;
-pub use versions::{Older, Slice, Version, Versions};
+pub use versions::{Older, Slice, Unread, Version, Versions};
 
 use crate::digest::Hasher;
 

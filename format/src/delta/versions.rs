@@ -8,7 +8,7 @@ use super::ENTRY_BYTES;
 use super::chunks::Chunks;
 use crate::chunk::Files;
 use crate::digest::Digest;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// Bytes of a plain form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,35 @@ pub struct Slice {
 pub trait Older: Send + Sync {
     /// `bytes` bytes of the plain form of a blob, from `offset`.
     fn plain(&self, blob: &Digest, offset: u64, bytes: u64) -> Result<Slice>;
+}
+
+/// How many blobs could not be read, and were passed over.
+#[derive(Debug, Clone, Default)]
+pub struct Unread {
+    /// Those that are not at hand.
+    pub absent: u64,
+    /// Those that are, and cannot be read.
+    pub broken: u64,
+    /// What is wrong with the first of these.
+    pub why: Option<Error>,
+}
+
+impl Unread {
+    /// Counts one more.
+    pub(super) fn count(&mut self, error: Error) {
+        if error.kind() == Kind::Missing {
+            self.absent = self.absent.saturating_add(1);
+        } else {
+            self.broken = self.broken.saturating_add(1);
+            self.why.get_or_insert(error);
+        }
+    }
+
+    /// Whether all could be read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.absent == 0 && self.broken == 0
+    }
 }
 
 /// An older version of a file.
@@ -45,21 +74,23 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// The files of all blobs of a chunk index, as far as they are at hand and `memory_bytes` suffice.
+    /// The files of all blobs of a chunk index, as far as they can be read and `memory_bytes` suffice; and how many could not.
     #[must_use]
-    pub fn of(chunks: &Chunks, older: Arc<dyn Older>, memory_bytes: u64) -> Self {
+    pub fn of(chunks: &Chunks, older: Arc<dyn Older>, memory_bytes: u64) -> (Self, Unread) {
         let most = usize::try_from(memory_bytes / ENTRY_BYTES).unwrap_or(usize::MAX);
-        let mut files = Vec::new();
+        let (mut files, mut unread) = (Vec::new(), Unread::default());
         for (number, blob) in (0u32..).zip(chunks.blobs()) {
-            // One that cannot be read has no older versions; whoever needs its content is told elsewhere.
-            let _ = walk(older.as_ref(), &blob.digest, blob.plain_bytes, &mut |file: crate::chunk::File| {
+            let walked = walk(older.as_ref(), &blob.digest, blob.plain_bytes, &mut |file: crate::chunk::File| {
                 if files.len() < most {
                     files.push((file.name, Version { blob: number, offset: file.offset, bytes: file.bytes }));
                 }
             });
+            if let Err(error) = walked {
+                unread.count(error);
+            }
         }
         files.sort_unstable();
-        Self { files, older }
+        (Self { files, older }, unread)
     }
 
     /// The older versions of a file.

@@ -48,6 +48,13 @@ fn plan(outcome: &Outcome, to: &Location) -> String {
         let (read, kept, blobs) = (bytes(back.bytes), bytes(back.spool_bytes), count(back.blobs, "old blob"));
         let _ = writeln!(text, "      reads {blobs}, {read}, back from there; space: {kept} in the workspace while it runs");
     }
+    if let Some(back) = &outcome.parent_data {
+        let (read, kept, blobs) = (bytes(back.bytes), bytes(back.spool_bytes), count(back.blobs, "old blob"));
+        let _ = writeln!(
+            text,
+            "      reads {blobs}, {read}, from the registries of the earlier images; space: {kept} in the workspace while it runs"
+        );
+    }
     text + &format!("      dry run: nothing was written to {}\n", safe(&to.to_string()))
 }
 
@@ -227,6 +234,7 @@ pub(in crate::cli) mod tests {
             parent: None,
             space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, about_bytes: 1 << 30, volumes: 1, cap_bytes: 4 << 30 }),
             read_back: None,
+            parent_data: None,
             depth: None,
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
@@ -343,6 +351,14 @@ pub(in crate::cli) mod tests {
         let back = ReadBack { blobs: 2, bytes: 3 << 20, spool_bytes: 1 << 20 };
         let text = shown(&Outcome { dry_run: true, space: None, read_back: Some(back), ..outcome(vec![]) }, "docker://r.io");
         let expected = "      reads 2 old blobs, 3 MiB, back from there; space: 1 MiB in the workspace while it runs\n      dry run";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn a_dry_run_tells_what_is_read_for_patches() {
+        let back = ReadBack { blobs: 1, bytes: 3 << 20, spool_bytes: 7 << 20 };
+        let text = shown(&Outcome { dry_run: true, space: None, parent_data: Some(back), ..outcome(vec![]) }, "/mnt/disk");
+        let expected = "      reads 1 old blob, 3 MiB, from the registries of the earlier images; space: 7 MiB in the workspace while it runs\n      dry run";
         assert!(text.contains(expected), "{text}");
     }
 

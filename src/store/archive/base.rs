@@ -17,7 +17,7 @@ use ocm_format::ranges::Ranges;
 
 use crate::error::Result;
 use crate::image::{Blob, Digest};
-use spool::Spool;
+pub(super) use spool::Spool;
 
 /// What of a blob is in no set at hand.
 #[derive(Debug, Clone, PartialEq, Eq)]

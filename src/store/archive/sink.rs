@@ -119,7 +119,6 @@ struct Shared {
     notes: BTreeMap<Digest, String>,
     options: serde_json::Value,
     replays: bool,
-    depth: Depth,
     catalogue: PathBuf,
     stopped: Stopped,
     state: Mutex<State>,
@@ -131,6 +130,7 @@ struct State {
     behind: Behind,
     manifests: BTreeMap<Digest, Manifest>,
     gzip: GzipShare,
+    depth: Depth,
 }
 
 /// Why handing a volume over failed. The format passes on its text alone.
@@ -193,7 +193,8 @@ impl ArchiveSink {
         if resume {
             writer.open().map_err(|error| cause(&stopped, error))?;
         }
-        let state = State { writer, behind: Behind::default(), manifests: BTreeMap::new(), gzip: GzipShare::default() };
+        let state =
+            State { writer, behind: Behind::default(), manifests: BTreeMap::new(), gzip: GzipShare::default(), depth: new.basis.depth };
         let shared = Shared {
             folder: new.folder,
             parent,
@@ -201,13 +202,21 @@ impl ArchiveSink {
             notes: new.notes,
             options: new.options,
             replays,
-            depth: new.basis.depth,
             catalogue: new.catalogue,
             stopped,
             state: Mutex::new(state),
             _lock: new.lock,
         };
         Ok(Self { shared: Arc::new(shared), stage, written: Arc::default() })
+    }
+
+    /// Takes from `basis` what it can, from now on. That is for a set that was not begun: what is open stays as it is.
+    pub fn build_on(&self, basis: Basis) {
+        let mut state = self.shared.state();
+        if let Writer::Ready(ready) = &mut state.writer {
+            ready.2 = basis.earlier;
+            state.depth = basis.depth;
+        }
     }
 
     /// What the set would list, given what a run brings: that, and what stays of the parent's.
@@ -336,7 +345,7 @@ impl Shared {
         let finished = writer.finish(closing).map_err(|error| self.cause(told(&error)))?;
         state.behind.clear()?;
         let mut written = written(finished, all, blob_bytes, std::mem::take(&mut state.gzip));
-        written.depth = self.parent.as_ref().map(|_| self.depth);
+        written.depth = self.parent.as_ref().map(|_| state.depth);
         Ok(written)
     }
 }

@@ -20,6 +20,7 @@ use ocm_format::reader::{BlobInfo, Options, Past, Reader};
 use ocm_format::set::{ParentSet, SetFiles, SetManifest};
 
 use super::base::{Base, Lack, Old};
+use super::records::{Listed, Records};
 use super::shelf::{KnownSet, Shelf};
 use super::{document, told};
 use crate::error::{Error, Result};
@@ -72,6 +73,7 @@ struct Inner {
     contents: Contents,
     reader: Reader,
     catalogues: Vec<Catalogue>,
+    listed: Vec<Listed>,
     elsewhere: Vec<(u32, Digest)>,
     destinations: Vec<(Option<String>, Digest)>,
     held: BTreeMap<Digest, Repository>,
@@ -141,7 +143,9 @@ impl ArchiveSource {
         let contents = Contents::new(sets.iter().flat_map(|set| set.contents.items().iter().cloned()));
         let others = shelves.iter().flat_map(|shelf| &shelf.found().sets);
         let others = others.filter(|set| chosen.iter().all(|chosen| chosen.id() != set.id()));
-        let reader = Reader::open(chosen.iter().copied().chain(others), Options::default());
+        let all: Vec<&SetFiles> = chosen.iter().copied().chain(others).collect();
+        let reader = Reader::open(all.iter().copied(), Options::default());
+        let listed = all.iter().filter_map(|set| Listed::of(set)).collect();
         let catalogues =
             chosen.iter().filter_map(|set| Catalogue::open(set).map_err(|error| told(&error)).transpose()).collect::<Result<_>>()?;
         let whole = |id: Id| shelves.iter().any(|shelf| shelf.set(id).is_some_and(SetFiles::is_complete));
@@ -149,7 +153,7 @@ impl ArchiveSource {
         let elsewhere = ancestors.map(|ancestor| (ancestor.generation, ancestor.root)).collect();
         let (destinations, held) = destinations(chosen, shelves);
         let (place, family, base) = (place.display().to_string(), OnceLock::new(), OnceLock::new());
-        let inner = Inner { place, sets, contents, reader, catalogues, elsewhere, destinations, held, family, base };
+        let inner = Inner { place, sets, contents, reader, catalogues, listed, elsewhere, destinations, held, family, base };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -241,6 +245,11 @@ impl ArchiveSource {
     /// The plain forms of its blobs.
     pub(super) fn older(&self) -> Arc<dyn Older> {
         Arc::new(Past::new(self.inner.reader.clone()))
+    }
+
+    /// What catalogues at hand tell of the blobs of a set and of those that it builds on.
+    pub(super) fn records(&self, facts: &SetFacts) -> Records {
+        Records::open(facts, &self.inner.listed)
     }
 
     /// Whether the volumes of the sets that it reads are here, and not their catalogues alone.

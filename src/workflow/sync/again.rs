@@ -13,7 +13,7 @@ use super::lineage::Line;
 use super::origins::Origins;
 use super::parent::Parent;
 use super::to_archive::{self, Again, Fixed};
-use super::{ArchiveOptions, Delta, Depth, Outcome, Packing, SetOutcome, Settings};
+use super::{ArchiveOptions, Delta, Depth, Outcome, Packing, ParentData, SetOutcome, Settings};
 use crate::error::{Error, Result};
 use crate::image::place::Location;
 use crate::image::{Contents, Item, Platform, State, Wanted};
@@ -36,8 +36,8 @@ pub struct Request {
     pub volume: Option<u32>,
     /// The directory that gets the volumes.
     pub to: PathBuf,
-    /// More archive directories that hold data of earlier sets.
-    pub data: Vec<PathBuf>,
+    /// Where the data of earlier sets are.
+    pub data: ParentData,
 }
 
 /// What the options of a set say of how it was made.
@@ -49,7 +49,7 @@ struct Made {
     gzip: String,
     delta: Depth,
     index_bytes: u64,
-    parent_data: bool,
+    parent_data: String,
     only: bool,
     all_tags: bool,
     platforms: Vec<String>,
@@ -130,7 +130,7 @@ impl Known {
     fn fixed(&self, request: &Request, workspace: &Workspace, wanted: Vec<Wanted>, hidden: &Path) -> Result<Fixed> {
         let facts = &self.facts;
         let mut shelves = vec![Shelf::open(&request.folder)?];
-        for path in &request.data {
+        if let ParentData::In(path) = &request.data {
             shelves.push(Shelf::open(path)?);
         }
         shelves.push(Shelf::open(&workspace.catalogues())?);
@@ -200,12 +200,17 @@ fn sync_of(request: &Request, facts: &SetFacts, made: &Made) -> Result<super::Re
             lineage: None,
             only: made.only,
             packing: Packing { frame_bytes: made.frame_bytes, level: made.level, replays: made.gzip == "auto" },
-            delta: Delta { depth: made.delta, reads_data: made.parent_data, data: request.data.clone(), index_bytes: made.index_bytes },
+            delta: Delta { depth: made.delta, data: data_of(request, &made.parent_data), index_bytes: made.index_bytes },
             on_volume: None,
             release: false,
         },
         dry_run: false,
     })
+}
+
+/// Where the data of earlier sets are now, given what the set was made with.
+fn data_of(request: &Request, made_with: &str) -> ParentData {
+    [ParentData::Nowhere, ParentData::Registry].into_iter().find(|data| data.word() == made_with).unwrap_or_else(|| request.data.clone())
 }
 
 /// What the run brought, in its order, by digest.

@@ -2,7 +2,7 @@
 //!
 //! **Invariants.** The same archive and options give the same answer. Where two answers are possible, the person is asked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::ArchiveOptions;
 use super::parent::Parent;
@@ -59,7 +59,7 @@ impl Line {
                 .cloned(),
             None => Some(newest),
         };
-        let data = options.delta.data.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?;
+        let data = data_of(options)?;
         let shelves: Vec<&Shelf> = std::iter::once(shelf).chain(&data).chain([known]).collect();
         line.parent = parent.map(|set| Parent::open(&set, &shelves)).transpose()?;
         Ok(line)
@@ -82,7 +82,7 @@ impl Line {
         };
         let newest = newest(wanted.into_iter())?.ok_or_else(nothing)?;
         let generation = next_generation(all.iter().chain(&there), newest.lineage);
-        let data = options.delta.data.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?;
+        let data = data_of(options)?;
         let shelves: Vec<&Shelf> = std::iter::once(&shelf).chain(&data).collect();
         let parent = Some(Parent::open(&newest, &shelves)?);
         Ok(Self { lineage: Some(newest.lineage), name: newest.name, generation, parent })
@@ -96,6 +96,18 @@ fn named_by(holding: &Holding, all: &[KnownSet]) -> Result<Option<KnownSet>> {
     let named: Vec<&KnownSet> = all.iter().filter(is_named).collect();
     one_lineage(Path::new(&receipt.destination), named.iter().copied())?;
     newest(all.iter().filter(|set| named.iter().any(|named| named.lineage == set.lineage)))
+}
+
+/// The directories with data of earlier sets that a person names.
+fn data_of(options: &ArchiveOptions) -> Result<Vec<Shelf>> {
+    let open = |path: &PathBuf| {
+        if path.exists() {
+            return Shelf::open(path);
+        }
+        let error = Error::usage(format!("--parent-data {}: there is no such directory", path.display()));
+        Err(error.hint("name an archive directory, or say auto, registry or none"))
+    };
+    options.delta.folders().map(open).collect()
 }
 
 /// The newest of these sets; two of the same generation are two heads.

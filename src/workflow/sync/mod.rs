@@ -13,6 +13,7 @@ mod lineage;
 pub mod merge;
 mod origins;
 mod parent;
+mod parent_data;
 mod space;
 mod to_archive;
 mod to_place;
@@ -31,7 +32,7 @@ use crate::image::place::Location;
 use crate::image::{Digest, Platform};
 use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Fate, Plan, Planned, Summary};
-pub use crate::store::archive::{Count, Delta, Depth, GzipShare, Packing};
+pub use crate::store::archive::{Count, Delta, Depth, GzipShare, Packing, ParentData};
 use crate::transfer::{Class, Ending, Report};
 use crate::workspace::Workspace;
 
@@ -100,6 +101,9 @@ pub struct Outcome {
     /// What is read back from the destination because sets build on it, where that is anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_back: Option<ReadBack>,
+    /// What is read of the parent's blobs from the registries that they came from, where that is anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_data: Option<ReadBack>,
     /// How deep the delta goes, where the destination is an archive and a set is built on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<Depth>,
@@ -134,7 +138,7 @@ pub struct Space {
     pub cap_bytes: u64,
 }
 
-/// What is read back from a destination.
+/// Old blobs that are read for what they hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadBack {
@@ -273,6 +277,7 @@ impl Outcome {
             space: None,
             parent: None,
             read_back: None,
+            parent_data: None,
             depth: None,
             report: unmoved(plan),
             set: None,

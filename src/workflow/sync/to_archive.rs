@@ -14,12 +14,12 @@ use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::Line;
 use super::origins::Origins;
 use super::parent::{Parent, ParentOutcome, Said};
-use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, space};
+use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
 use crate::error::{Error, Result};
 use crate::image::{Contents, Digest, Item, Wanted};
 use crate::monitor::Event;
 use crate::plan::Plan;
-use crate::store::archive::{ArchiveSink, Basis, Depth, Lock, NewSet, Pinned, Shelf, Unfinished, Written};
+use crate::store::archive::{ArchiveSink, Basis, Depth, Ground, Lock, NewSet, Pinned, Recalled, Shelf, Unfinished, Written};
 use crate::transfer::{self, transfer};
 use crate::workflow::blocking;
 use crate::workspace::Workspace;
@@ -96,15 +96,9 @@ pub(super) async fn bring(
     }
     draft.depth = draft.parent.as_ref().map(|_| Depth::Blob);
     if let Some(parent) = parent {
-        let (delta, catalogues, monitor, dry) = (new.delta.clone(), new.catalogue.clone(), Arc::clone(&settings.monitor), request.dry_run);
-        let opened = blocking(move || {
-            let outlook = Basis::outlook(&parent, &delta, &catalogues)?;
-            let basis = if dry { None } else { Some(Basis::open(&parent, &delta, &catalogues, monitor.as_ref())?) };
-            Ok((outlook, basis))
-        });
-        let (outlook, basis) = opened.await?;
-        draft.depth = Some(basis.as_ref().map_or(outlook, |basis| basis.depth));
-        new.basis = basis.unwrap_or_default();
+        let (delta, catalogues, monitor) = (new.delta.clone(), new.catalogue.clone(), Arc::clone(&settings.monitor));
+        draft.ground = blocking(move || Ground::survey(&parent, &delta, &catalogues, monitor.as_ref())).await?;
+        draft.depth = Some(draft.ground.as_ref().map_or(Depth::Blob, Ground::outlook));
     }
     if let Some(catalogue) = catalogue {
         new.catalogue = catalogue;
@@ -164,6 +158,8 @@ struct Draft {
     resumed: bool,
     /// How deep the delta goes, where there is a parent.
     depth: Option<Depth>,
+    /// What it can build on; it is used up when the set is begun.
+    ground: Option<Ground>,
     /// What is run for its files.
     command: Option<Command>,
     /// Which source each item comes from.
@@ -193,7 +189,7 @@ impl Draft {
         let said = line.parent.as_ref().map_or(Said::Nothing, Parent::said);
         let parent = line.parent.as_ref().map(|parent| parent.told(workspace)).transpose()?;
         let inherited = if archive.only { Contents::default() } else { contents };
-        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "parentData": archive.delta.reads_data, "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
+        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "parentData": archive.delta.data.word(), "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished =
             Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
         let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
@@ -219,7 +215,8 @@ impl Draft {
         };
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
-        Ok((new, Self { said, merged_from: Vec::new(), parent, unfinished, resumed, depth: None, sources: sources.collect(), command }))
+        let sources = sources.collect();
+        Ok((new, Self { said, merged_from: Vec::new(), parent, unfinished, resumed, depth: None, ground: None, sources, command }))
     }
 
     /// Makes the set one that was there before.
@@ -233,7 +230,7 @@ impl Draft {
 
     async fn write(
         mut self,
-        new: NewSet,
+        mut new: NewSet,
         request: &Request,
         wanted: Vec<Wanted>,
         origins: &Origins,
@@ -242,17 +239,24 @@ impl Draft {
     ) -> Result<Outcome> {
         let (name, generation, folder) = (new.lineage_name.clone(), new.generation, new.folder.clone());
         let resume = self.resumed && !request.dry_run;
+        // What was begun is gone on with at once, so it must be known now what it builds on.
+        if resume {
+            let recalled = self.recall(settings).await;
+            new.basis = self.build(recalled.as_deref(), settings).await?;
+        }
         let sink = blocking(move || ArchiveSink::prepare(new, resume)).await?;
         let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
         let needed = Needed::of(&plan, origins).await?;
         needed.find(&Far { source: None, sink: &sink, place: folder.display().to_string(), known: Vec::new() }, settings).await?;
         let mut outcome = Outcome::new(&plan, request, workspace);
+        let after = sink.merge(&plan.contents());
+        let nothing_new = self.said.has(&after) && !self.resumed;
+        let recalled = if nothing_new { None } else { self.recall(settings).await };
+        outcome.parent_data = recalled.as_deref().and_then(parent_data::summary);
         let space = space::needed(&outcome.plan, settings.jobs, &request.archive, self.depth);
         outcome.space = Some(space);
         outcome.depth = self.depth;
-        let after = sink.merge(&plan.contents());
         outcome.parent = self.parent.clone().filter(|_| request.dry_run);
-        let nothing_new = self.said.has(&after) && !self.resumed;
         if request.dry_run || nothing_new || outcome.report.items.iter().all(|item| item.has_failed()) {
             return Ok(outcome);
         }
@@ -262,6 +266,10 @@ impl Draft {
         space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
         outcome.announce(settings);
         if !self.resumed {
+            sink.build_on(self.build(recalled.as_deref(), settings).await?);
+            // The spool may lie on the same file system.
+            space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
+            outcome.depth = self.depth;
             self.begin(&folder, &plan, settings, workspace)?;
         }
         let written = sink.written();
@@ -275,6 +283,32 @@ impl Draft {
             Unfinished::discard(&folder, None)?;
         }
         Ok(outcome)
+    }
+
+    /// Looks for old blobs elsewhere, where they are of use; knows from then on how deep the delta will go.
+    async fn recall(&mut self, settings: &Settings) -> Option<Arc<Recalled>> {
+        let ground = self.ground.as_mut()?;
+        let recalled = match ground.elsewhere() {
+            [] => None,
+            wanted => Some(parent_data::find(wanted, settings).await),
+        };
+        if let Some(recalled) = &recalled {
+            ground.recall(Arc::clone(recalled));
+        }
+        self.depth = Some(ground.outlook());
+        recalled
+    }
+
+    /// Reads what the set builds on.
+    async fn build(&mut self, recalled: Option<&Recalled>, settings: &Settings) -> Result<Basis> {
+        let Some(ground) = self.ground.take() else { return Ok(Basis::default()) };
+        if let Some(recalled) = recalled {
+            parent_data::fetch(recalled, settings).await?;
+        }
+        let monitor = Arc::clone(&settings.monitor);
+        let basis = blocking(move || Ok(ground.build(monitor.as_ref()))).await?;
+        self.depth = Some(basis.depth);
+        Ok(basis)
     }
 
     /// Keeps the plan, in place of what another run has left.

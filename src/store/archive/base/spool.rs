@@ -57,7 +57,7 @@ struct Slot {
 
 impl Spool {
     /// A spool in `folder` for these stretches of plain forms. Nothing is made or read yet.
-    pub(super) fn new<'a>(folder: &Path, wanted: impl IntoIterator<Item = (Blob, &'a Ranges)>) -> Self {
+    pub(in crate::store::archive) fn new<'a>(folder: &Path, wanted: impl IntoIterator<Item = (Blob, &'a Ranges)>) -> Self {
         let mut spool = Self { folder: folder.to_owned(), file: OnceLock::new(), olds: BTreeMap::new(), bytes: 0 };
         for (blob, ranges) in wanted {
             let mut slot = |range: std::ops::Range<u64>| {
@@ -72,23 +72,23 @@ impl Spool {
     }
 
     /// The old blobs.
-    pub(super) fn blobs(&self) -> impl Iterator<Item = &Blob> {
+    pub(in crate::store::archive) fn blobs(&self) -> impl Iterator<Item = &Blob> {
         self.olds.values().map(|old| &old.blob)
     }
 
     /// How many bytes it holds when it is full.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::store::archive) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The old blobs that could not be fetched, and why.
-    pub(super) fn failed(&self) -> Vec<(Digest, Error)> {
+    pub(in crate::store::archive) fn failed(&self) -> Vec<(Digest, Error)> {
         let failed = |(digest, old): (&Digest, &OldBlob)| Some((*digest, old.fetched.get()?.clone().err()?));
         self.olds.iter().filter_map(failed).collect()
     }
 
     /// Fetches all old blobs. What goes wrong with one is kept for those who ask for it.
-    pub(super) async fn fill(&self, jobs: usize, on_done: impl Fn(u64)) -> Result<()> {
+    pub(in crate::store::archive) async fn fill(&self, jobs: usize, on_done: impl Fn(u64)) -> Result<()> {
         if self.olds.is_empty() {
             return Ok(());
         }
