@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ocm::error::{Error, Kind, Result};
+use ocm::store::archive::ParentData;
 use ocm::workflow::sync::again::{Request, again};
 use ocm::workflow::sync::{Outcome, SetOutcome};
 
@@ -45,7 +46,7 @@ impl Lost {
 
     async fn again(&self, volume: Option<u32>, to: &str) -> Result<Outcome> {
         let (folder, to) = (self.lab.folder("disk"), self.lab.folder(to));
-        again(Request { folder, generation: 2, volume, to, data: vec![] }, &self.lab.settings).await
+        again(Request { folder, generation: 2, volume, to, data: ParentData::Beside }, &self.lab.settings).await
     }
 
     /// The files of set 2 beside the others.
@@ -120,9 +121,11 @@ async fn a_set_that_comes_out_otherwise_gets_no_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_that_nothing_tells_of_is_asked_for() {
     let Some(lost) = Lost::new().await else { return };
-    let wrong = Request { folder: lost.lab.folder("disk"), generation: 7, volume: None, to: lost.lab.folder("out"), data: vec![] };
+    let wrong =
+        Request { folder: lost.lab.folder("disk"), generation: 7, volume: None, to: lost.lab.folder("out"), data: ParentData::Beside };
     assert_error(again(wrong, &lost.lab.settings).await, Kind::Needed, &["disk@7", "nothing tells of that set"]);
-    let elsewhere = Request { folder: lost.lab.folder("other"), generation: 2, volume: None, to: lost.lab.folder("out"), data: vec![] };
+    let elsewhere =
+        Request { folder: lost.lab.folder("other"), generation: 2, volume: None, to: lost.lab.folder("out"), data: ParentData::Beside };
     assert_error(again(elsewhere, &lost.lab.settings).await, Kind::Needed, &["other@2"]);
     assert_error(lost.again(Some(99), "out").await, Kind::Usage, &["set 2 has no volume 99"]);
 }
