@@ -312,7 +312,7 @@ fn blobs_that_cannot_be_read_are_counted_and_the_others_are_used() {
     let first = reader(&[folder.path()]).volumes(base.manifest.set).next().expect("one").frame_at(0).expect("a frame");
     bytes[first.file_offset as usize + 20] ^= 1;
     std::fs::remove_file(path).and_then(|()| std::fs::write(path, bytes)).expect("damaged");
-    let (chunks, older) = (index(folder.path(), &base), Arc::new(reader(&[folder.path()])));
+    let (chunks, older) = (index(folder.path(), &base), Arc::new(Past::new(reader(&[folder.path()]))));
     let (versions, unread) = Versions::of(&chunks, older.clone(), MEMORY);
     assert!(!versions.is_empty() && unread.absent == 0, "{unread:?}");
     assert!(unread.broken > 0 && unread.broken < chunks.blobs().len() as u64, "{unread:?}");
