@@ -35,6 +35,8 @@ const MAX_RATIO: u64 = 200;
 
 /// A blob of more members is not replayed: layers that can be entered anywhere have one for each file.
 const MAX_MEMBERS: usize = 1 << 16;
+/// The headers of all members together, in bytes.
+const MAX_HEADER_BYTES: u64 = 4 << 20;
 /// A blob of more pieces is not replayed, and of streams no more restarts are looked for. It is some 24 MB of them.
 const MAX_RESTARTS: usize = 1 << 20;
 
@@ -125,7 +127,7 @@ impl Plan {
 /// Finds out how a blob can be made again. An error is one of reading it.
 pub fn find(content: &dyn Content) -> io::Result<Verdict> {
     let mut plan = Plan { members: Vec::new(), rest_bytes: 0 };
-    let (mut offset, mut inflated, mut last, mut restarts) = (0u64, 0u64, None, 0usize);
+    let (mut offset, mut inflated, mut last, mut restarts, mut header_bytes) = (0u64, 0u64, None, 0usize, 0u64);
     while offset < content.bytes() {
         let begin = header::read(&mut At::new(content, offset))?;
         let Begin::Member(header) = begin else {
@@ -135,7 +137,8 @@ pub fn find(content: &dyn Content) -> io::Result<Verdict> {
             plan.rest_bytes = content.bytes().saturating_sub(offset);
             break;
         };
-        if plan.members.len() == MAX_MEMBERS {
+        header_bytes = header_bytes.saturating_add(length(header.bytes()));
+        if plan.members.len() == MAX_MEMBERS || header_bytes > MAX_HEADER_BYTES {
             return Ok(Verdict::Keep(Reason::TooMany));
         }
         let search = Search { content, offset, header, inflated, max_restarts: MAX_RESTARTS.saturating_sub(restarts) };
