@@ -39,6 +39,12 @@ pub trait Source: Send + Sync {
     /// [`Blob::whole`] does that.
     async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>>;
 
+    /// The plain form of a blob, which is the blob decompressed, checked as it is given; `None` where this place has nothing but
+    /// the blob itself. It is asked for where making the blob would cost more.
+    async fn plain(&self, _: &Repository, _: &Descriptor) -> Result<Option<Body>> {
+        Ok(None)
+    }
+
     /// The manifests that refer to `subject`, as the referrers API lists them.
     async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>>;
 
@@ -123,6 +129,11 @@ impl Blob {
     pub async fn read(&self, range: Range<u64>) -> Result<Body> {
         let absent = || Error::failed(format!("blob {} of {}: it is not there", self.descriptor.digest, self.repository));
         self.source.read(&self.repository, &self.descriptor, range).await?.ok_or_else(absent)
+    }
+
+    /// The plain form, where the place has it.
+    pub async fn plain(&self) -> Result<Option<Body>> {
+        self.source.plain(&self.repository, &self.descriptor).await
     }
 
     /// All bytes; the last ones come only if the whole has its digest.

@@ -13,6 +13,7 @@ pub mod name;
 pub mod place;
 pub mod platform;
 pub mod receipt;
+pub mod tree;
 pub mod verify;
 pub mod wanted;
 
@@ -24,5 +25,6 @@ pub use name::{Reference, Repository};
 pub use ocm_format::digest::Digest;
 pub use platform::Platform;
 pub use receipt::Receipt;
+pub use tree::Tree;
 pub use verify::Verified;
 pub use wanted::Wanted;

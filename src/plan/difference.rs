@@ -175,7 +175,8 @@ impl Difference {
 }
 
 /// The name that images are compared by: the tag, where there is one, whatever digest it was pinned to.
-fn name(origin: &Reference) -> Reference {
+#[must_use]
+pub fn name(origin: &Reference) -> Reference {
     let tagged = origin.tag().and_then(|tag| origin.repository().tagged(tag).ok());
     tagged.unwrap_or_else(|| origin.clone().or_latest())
 }

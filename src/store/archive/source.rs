@@ -15,8 +15,9 @@ use ocm_format::catalogue::Catalogue;
 use ocm_format::delta::Older;
 use ocm_format::digest::Digest;
 use ocm_format::error::Kind;
+use ocm_format::index::PlainRow;
 use ocm_format::layout::Id;
-use ocm_format::reader::{BlobInfo, Options, Past, Reader};
+use ocm_format::reader::{BlobInfo, Options, Past, Reader, Stream};
 use ocm_format::set::{ParentSet, SetFiles, SetManifest};
 
 use super::base::{Base, Lack, Old};
@@ -391,7 +392,7 @@ impl Source for ArchiveSource {
         }
         let (bytes, inner) = (range.end - range.start, Arc::clone(&self.inner));
         if range == (0..info.bytes) {
-            return Ok(Some(Body::new(bytes, what, whole(inner, digest))));
+            return Ok(Some(Body::new(bytes, what, whole(move || inner.reader.stream_unchecked(&digest)))));
         }
         let parts = stream::try_unfold(range, move |rest| {
             let inner = Arc::clone(&inner);
@@ -405,6 +406,18 @@ impl Source for ArchiveSource {
             }
         });
         Ok(Some(Body::new(bytes, what, parts)))
+    }
+
+    async fn plain(&self, _: &Repository, blob: &Descriptor) -> Result<Option<Body>> {
+        let (inner, digest) = (Arc::clone(&self.inner), blob.digest);
+        if inner.base.get().is_some_and(|base| base.whole(&digest).is_some()) {
+            return Ok(None);
+        }
+        let found = blocking(move || inner.reader.blob(&digest).map_err(|error| told(&error))).await?;
+        let Some(PlainRow::Listed { bytes, .. }) = found.map(|info| info.plain) else { return Ok(None) };
+        let inner = Arc::clone(&self.inner);
+        let what = format!("the plain form of blob {digest} from {}", inner.place);
+        Ok(Some(Body::new(bytes, what, whole(move || inner.reader.plain_stream(&digest)))))
     }
 
     async fn referrers(&self, _: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
@@ -424,11 +437,13 @@ impl Source for ArchiveSource {
     }
 }
 
-/// All of a blob, read ahead by a thread of its own.
-fn whole(inner: Arc<Inner>, digest: Digest) -> impl stream::Stream<Item = Result<Bytes>> + Send + 'static {
+/// All of a blob or its plain form, read ahead by a thread of its own.
+fn whole(
+    open: impl FnOnce() -> ocm_format::error::Result<Stream> + Send + 'static,
+) -> impl stream::Stream<Item = Result<Bytes>> + Send + 'static {
     let (sender, receiver) = tokio::sync::mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
-        let mut parts = match inner.reader.stream_unchecked(&digest) {
+        let mut parts = match open() {
             Ok(parts) => parts,
             Err(error) => return drop(sender.blocking_send(Err(told(&error)))),
         };

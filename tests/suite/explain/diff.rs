@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ocm::error::Kind;
 use ocm::image::{Descriptor, Digest};
-use ocm::workflow::diff::{Amount, Compared, Difference, Moved, Named, diff};
+use ocm::workflow::diff::{Amount, Compared, Difference, Moved, Named, Options, diff};
 
 use crate::support::images::{Image, Layout};
 use crate::support::layers::Layer;
@@ -54,7 +54,7 @@ impl Pair {
     }
 
     async fn diff(&self, a: &str, b: &str) -> Compared {
-        diff(&a.parse().expect("a place"), &b.parse().expect("a place"), false, &self.lab.settings).await.expect("an answer")
+        diff(&a.parse().expect("a place"), &b.parse().expect("a place"), Options::default(), &self.lab.settings).await.expect("an answer")
     }
 }
 
@@ -134,7 +134,7 @@ async fn places_that_cannot_be_compared_are_refused_with_a_way_out() {
         (layout.as_str(), "docker://registry.example/team:1", "is one image, and oci:"),
     ] {
         let (a, b) = (a.parse().expect("a place"), b.parse().expect("a place"));
-        let error = diff(&a, &b, false, &pair.lab.settings).await.expect_err("refused");
+        let error = diff(&a, &b, Options::default(), &pair.lab.settings).await.expect_err("refused");
         assert_eq!(error.kind(), Kind::Usage);
         assert!(error.to_string().contains(words) && error.way_out().is_some(), "{error:?}");
     }
