@@ -1,7 +1,5 @@
 //! Tars are followed as programs that unpack them do, and hostile ones are errors.
 
-#![expect(clippy::as_conversions, reason = "a test may panic")]
-
 use super::*;
 
 fn block(flag: u8, name: &[u8], link: &[u8], size: usize) -> Block {
