@@ -47,7 +47,10 @@ fn plan(outcome: &Outcome, to: &Location) -> String {
     }
     if let Some(back) = &outcome.parent_data {
         let (read, kept, blobs) = (bytes(back.bytes), bytes(back.spool_bytes), count(back.blobs, "old blob"));
-        let _ = writeln!(text, "      reads {blobs}, {read}, from the registries of the earlier images; space: {kept} in the workspace while it runs");
+        let _ = writeln!(
+            text,
+            "      reads {blobs}, {read}, from the registries of the earlier images; space: {kept} in the workspace while it runs"
+        );
     }
     text + &format!("      dry run: nothing was written to {}\n", safe(&to.to_string()))
 }

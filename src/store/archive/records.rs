@@ -68,7 +68,8 @@ impl Records {
     /// How deep the prefixes can be of the frames that a blob lies in: a set that builds on a chain of so many others has none that
     /// are deeper.
     pub(super) fn depth(&self, digest: &Digest) -> u8 {
-        let may_have = |records: &Option<catalogue::Records>| records.as_ref().is_none_or(|records| !matches!(records.blob(digest), Ok(None)));
+        let may_have =
+            |records: &Option<catalogue::Records>| records.as_ref().is_none_or(|records| !matches!(records.blob(digest), Ok(None)));
         let chains = self.sets.iter().filter(|(_, records)| may_have(records)).map(|(chain, _)| *chain);
         let chain = chains.max().unwrap_or(self.chain);
         u8::try_from(chain).unwrap_or(MAX_DEPTH).min(MAX_DEPTH)

@@ -192,7 +192,8 @@ impl ArchiveSink {
         if resume {
             writer.open().map_err(|error| cause(&stopped, error))?;
         }
-        let state = State { writer, behind: Behind::default(), manifests: BTreeMap::new(), gzip: GzipShare::default(), depth: new.basis.depth };
+        let state =
+            State { writer, behind: Behind::default(), manifests: BTreeMap::new(), gzip: GzipShare::default(), depth: new.basis.depth };
         let shared = Shared {
             folder: new.folder,
             parent,

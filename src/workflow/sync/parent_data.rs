@@ -23,10 +23,7 @@ const MOST_NAMES: usize = 5;
 
 /// Looks for old blobs where the images came from that needed them.
 pub(super) async fn find(wanted: &[OldBlob], settings: &Settings) -> Arc<Recalled> {
-    let near = Near {
-        registries: Arc::new(Registry::new(registry_options(settings, settings.src_tls_verify))),
-        silent: Mutex::default(),
-    };
+    let near = Near { registries: Arc::new(Registry::new(registry_options(settings, settings.src_tls_verify))), silent: Mutex::default() };
     let look = |old| {
         let near = &near;
         async move { (old, near.look(old).await) }

@@ -113,6 +113,7 @@ struct Draft {
     depth: Option<Depth>,
     /// What it can build on; it is used up when the set is begun.
     ground: Option<Ground>,
+    basis: Basis,
     /// What is run for its files.
     command: Option<Command>,
     /// Which source each item comes from.
@@ -167,7 +168,20 @@ impl Draft {
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
         let sources = sources.collect();
-        (new, Self { parent: contents, parent_generation, unfinished, resumed, depth: None, ground: None, sources, command })
+        (
+            new,
+            Self {
+                parent: contents,
+                parent_generation,
+                unfinished,
+                resumed,
+                depth: None,
+                ground: None,
+                basis: Basis::default(),
+                sources,
+                command,
+            },
+        )
     }
 
     async fn write(
@@ -184,7 +198,8 @@ impl Draft {
         // What was begun is gone on with at once, so it must be known now what it builds on.
         if resume {
             let recalled = self.recall(settings).await;
-            new.basis = self.build(recalled.as_deref(), settings).await?;
+            self.basis = self.build(recalled.as_deref(), settings).await?;
+            new.basis = self.basis.clone();
         }
         let sink = blocking(move || ArchiveSink::prepare(new, resume)).await?;
         let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
@@ -207,7 +222,8 @@ impl Draft {
         space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
         outcome.announce(settings);
         if !self.resumed {
-            sink.build_on(self.build(recalled.as_deref(), settings).await?);
+            self.basis = self.build(recalled.as_deref(), settings).await?;
+            sink.build_on(self.basis.clone());
             // The spool may lie on the same file system.
             space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
             outcome.depth = self.depth;
@@ -217,6 +233,7 @@ impl Draft {
         let options = transfer::Options { jobs: settings.jobs, image_timeout: settings.image_timeout };
         let (report, _) = transfer(plan, Box::new(sink), options, Arc::clone(&settings.monitor)).await?;
         outcome.report = report;
+        self.basis.tell_unread(settings.monitor.as_ref());
         if let Some(written) = written.get() {
             let catalogue = self.hand_over_catalogue(written, &folder).await?;
             let released = workspace.released(&self.unfinished.set)?.map(|released| released.volumes()).unwrap_or_default();
