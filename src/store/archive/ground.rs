@@ -137,6 +137,13 @@ impl Ground {
         Basis { earlier: Arc::new(Earlier { chunks, versions }), depth, generation: self.facts.generation(), told: unread.broken }
     }
 
+    /// Makes a chunk index that was lost again while the volumes are at hand, for later sets.
+    pub fn mend(&self, monitor: &dyn Monitor) {
+        if self.chunks.is_none() && self.delta.reads_data() && self.parent.has_data() {
+            self.make_again(self.parent.older().as_ref(), monitor);
+        }
+    }
+
     fn older(&self) -> Arc<dyn Older> {
         let sets = self.parent.older();
         match &self.recalled {

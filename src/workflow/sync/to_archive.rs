@@ -213,6 +213,13 @@ impl Draft {
         let space = space::needed(&outcome.plan, settings.jobs, &request.archive, self.depth);
         outcome.space = Some(space);
         outcome.depth = self.depth;
+        if nothing_new
+            && !request.dry_run
+            && let Some(ground) = self.ground.take()
+        {
+            let monitor = Arc::clone(&settings.monitor);
+            blocking(move || Ok(ground.mend(monitor.as_ref()))).await?;
+        }
         if request.dry_run || nothing_new || outcome.report.items.iter().all(|item| item.has_failed()) {
             return Ok(outcome);
         }

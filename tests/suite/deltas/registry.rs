@@ -96,7 +96,7 @@ impl Near {
         let place = format!("oci:{}", self.lab.path(&to));
         let back = self.lab.sync_with(&[self.lab.path(from)], &place, |request| request.base = vec![far]).await.expect("a run");
         assert_eq!(back.class(), Class::Done, "{:?}", back.report);
-        assert_eq!(same_blobs(&self.lab.folder(&to), self.layouts[generation as usize - 1].path()), 6);
+        assert_eq!(same_blobs(self.layouts[generation as usize - 1].path(), &self.lab.folder(&to)), 6);
     }
 
     fn old_base(&self) -> PathBuf {
@@ -107,6 +107,14 @@ impl Near {
         let is_index = |path: &PathBuf| path.to_string_lossy().contains(".g0001-") && path.extension().is_some_and(|kind| kind == "chunks");
         self.lab.snapshot("workspace").into_keys().find(is_index).expect("an index")
     }
+}
+
+/// A layer that has nothing in common with those of another seed.
+fn alone(seed: u64, generation: u64) -> Vec<u8> {
+    let (mut tar, mut content) = (tar::Builder::new(Vec::new()), Random::new(seed).noise(40_000));
+    content[20_000] = generation as u8;
+    append(&mut tar, &format!("opt/{seed}"), &content, generation);
+    piped_gzip(&tar.into_inner().expect("a vector takes all"))
 }
 
 fn bytes(outcome: &Outcome) -> u64 {
@@ -248,7 +256,7 @@ async fn some_volumes_at_hand_and_the_rest_from_the_registry_go_together() {
     near.carry("disk");
     // Set 2 holds an image of its own, and lists those of set 1 too.
     let options = |request: &mut Request| request.archive.lineage = Some("lab".into());
-    let extra = |generation: u64| near.put("others", generation, layer("others", generation));
+    let extra = |generation: u64| near.put("extra", generation, alone(77, generation));
     near.lab.sync_with(&[extra(1).await], &near.lab.path("disk"), options).await.expect("set 2");
     let mut from = near.from(2).to_vec();
     from.push(extra(2).await);
@@ -299,10 +307,8 @@ async fn a_layer_that_stays_is_as_deep_as_the_set_that_holds_it() {
     // Sets 2 to 6 list the first image and one more each; the last one has a new version of the first.
     for generation in 2..=6u64 {
         near.carry("disk");
-        let mut tar = tar::Builder::new(Vec::new());
-        append(&mut tar, &format!("opt/{generation}"), &Random::new(generation).noise(20_000), generation);
         let mut from = near.from(1).to_vec();
-        from.push(near.put("extra", generation, piped_gzip(&tar.into_inner().expect("a vector"))).await);
+        from.push(near.put("extra", generation, alone(generation, generation)).await);
         let options = |request: &mut Request| {
             request.archive.lineage = Some("lab".into());
             request.archive.delta.data = ParentData::Registry;
