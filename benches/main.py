@@ -6,6 +6,7 @@ import tempfile
 
 import archive
 import between_registries
+import delta
 import images
 import replay
 import table
@@ -13,7 +14,7 @@ import to_archive
 import to_registry
 from lab import MIB, Lab
 
-AREAS = ("to_archive", "to_registry", "between_registries", "archive", "replay")
+AREAS = ("to_archive", "to_registry", "between_registries", "archive", "replay", "delta")
 
 
 def arguments():
@@ -21,9 +22,17 @@ def arguments():
     parser.add_argument("--ocm", required=True, help="the program that is measured")
     parser.add_argument("--reader", required=True, help="the program that reads an archive by the library")
     parser.add_argument("--images", help="an OCI layout of images with tags; without one, some are made")
+    parser.add_argument("--next", help="an OCI layout of the next generation of the same images")
     parser.add_argument("--runs", type=int, default=5, help="how often everything is run, after once unmeasured")
     parser.add_argument("areas", nargs="*", choices=[*AREAS, []], help="what is measured; all, if nothing is named")
     return parser.parse_args()
+
+
+def measure_delta(lab, layout, following, goals):
+    if following is None:
+        print("\nA delta: skipped, NEXT names no layout of the next generation")
+    else:
+        delta.measure(lab, layout, images.Layout.open(pathlib.Path(following).absolute()), goals)
 
 
 def main():
@@ -42,6 +51,7 @@ def main():
             "between_registries": lambda: between_registries.measure(lab, layout, goals),
             "archive": lambda: archive.measure(lab, layout, asked.reader, goals),
             "replay": lambda: replay.measure(lab, layout, goals),
+            "delta": lambda: measure_delta(lab, layout, asked.next, goals),
         }
         for area in asked.areas or AREAS:
             measures[area]()

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::released::{Released, ReleasedFile};
 use crate::error::{Error, Result};
-use crate::image::{Digest, ends::Receipt};
+use crate::image::{Digest, Receipt};
 
 /// A folder of state.
 #[derive(Debug, Clone)]
@@ -61,6 +61,25 @@ impl Workspace {
         let path = folder.join(name);
         write(&path, &bytes)?;
         Ok(path)
+    }
+
+    /// All receipts that are kept here, by place and time; a file that is none is passed over.
+    pub fn all_receipts(&self) -> Result<Vec<Receipt>> {
+        let mut receipts = Vec::new();
+        for path in self.receipt_files()? {
+            let bytes = std::fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
+            receipts.extend(serde_json::from_slice::<Receipt>(&bytes).ok());
+        }
+        Ok(receipts)
+    }
+
+    /// The files of all receipts that are kept here.
+    pub fn receipt_files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for folder in files_in(&self.path.join("receipts"))? {
+            files.extend(files_in(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")));
+        }
+        Ok(files)
     }
 
     /// The receipts of a destination, newest first. One that cannot be read says nothing: it is passed over.
@@ -114,6 +133,20 @@ impl Workspace {
     }
 }
 
+/// What is in a folder, sorted; nothing where there is no folder, or it is a file.
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(folder.display(), &error).hint("name another place with --workspace")),
+    };
+    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();
+    if let Ok(paths) = &mut paths {
+        paths.sort();
+    }
+    paths.map_err(|error| Error::io(folder.display(), &error))
+}
+
 /// `text` as the name of a file.
 fn words(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '-' }).collect()
@@ -123,15 +156,26 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec_pretty(value).map_err(|error| Error::failed(format!("the workspace: {error}")))
 }
 
+/// A receipt as it stands in a file.
+pub fn receipt_document(receipt: &Receipt) -> Result<Vec<u8>> {
+    to_json(receipt)
+}
+
 /// Writes a file so that it is there whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io(path.display(), &error).hint("name a place that can be written with --workspace");
-    let folder = path.parent().unwrap_or(Path::new("."));
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io(path.display(), &error);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let partial = path.with_extension("partial");
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
     let mut file = std::fs::File::create(&partial).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     std::fs::rename(&partial, path).map_err(failed)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole(path, bytes).map_err(|error| error.hint("name a place that can be written with --workspace"))
 }
 
 #[cfg(test)]
@@ -156,7 +200,13 @@ mod tests {
     fn a_receipt_is_kept_below_its_destination() {
         let folder = tempfile::tempdir().expect("a folder");
         let workspace = Workspace::new(folder.path().to_owned());
-        let receipt = Receipt { destination: "docker://reg:5000/x".into(), time: "2026-11-21T10:00:00Z".into(), items: vec![] };
+        let receipt = Receipt {
+            destination: "docker://reg:5000/x".into(),
+            time: "2026-11-21T10:00:00Z".into(),
+            items: vec![],
+            manifests: vec![],
+            blobs: vec![],
+        };
         let path = workspace.keep_receipt(&receipt).expect("kept");
         assert!(path.starts_with(folder.path().join("receipts/reg-5000-x")), "{}", path.display());
         assert_eq!(serde_json::from_slice::<Receipt>(&std::fs::read(&path).expect("bytes")).expect("a receipt"), receipt);
@@ -167,5 +217,7 @@ mod tests {
         std::fs::write(path.with_file_name("garbled.json"), "{").expect("written");
         assert_eq!(workspace.receipts("docker://reg:5000/x").expect("receipts"), [later, receipt]);
         assert_eq!(workspace.receipts("docker://reg:5000/y").expect("receipts"), []);
+        assert_eq!(workspace.all_receipts().expect("readable").len(), 3);
+        assert!(Workspace::new(folder.path().join("nowhere")).all_receipts().expect("none").is_empty());
     }
 }

@@ -15,6 +15,7 @@ pub mod chunk;
 pub mod codec;
 pub mod delta;
 pub mod digest;
+pub mod entries;
 pub mod error;
 pub mod frame;
 pub mod gzip;

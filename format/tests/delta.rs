@@ -10,7 +10,7 @@ use ocm_format::delta::{Blob, Chunks, Earlier, Older, Versions};
 use ocm_format::digest::Digest;
 use ocm_format::error::Kind;
 use ocm_format::layout::Id;
-use ocm_format::reader::{self, Reader};
+use ocm_format::reader::{self, Past, Reader};
 use ocm_format::set::{self, Ancestor, Lineage, Needs, ParentSet, SetFiles};
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter, chunks_path};
 
@@ -123,7 +123,7 @@ fn by_chunks(folder: &Path, parent: &Finished) -> Earlier {
 
 fn by_patches(folder: &Path, parent: &Finished) -> Earlier {
     let chunks = index(folder, parent);
-    let older: Arc<dyn Older> = Arc::new(reader(&[folder]));
+    let older: Arc<dyn Older> = Arc::new(Past::new(reader(&[folder])));
     let versions = Versions::of(&chunks, older, MEMORY);
     assert!(versions.unread().is_empty(), "{:?}", versions.unread());
     Earlier { versions: Some(versions), chunks }
@@ -235,7 +235,7 @@ fn an_index_that_is_made_again_from_the_data_is_the_same() {
     let base = write(folder.path(), 1, None, Earlier::default(), 2);
     let blobs =
         layers(1).into_iter().map(|layer| Blob { digest: Digest::of(&layer), bytes: layer.len() as u64, plain_bytes: layer.len() as u64 });
-    let (again, unread) = Chunks::of(blobs, &reader(&[folder.path()]), MEMORY);
+    let (again, unread) = Chunks::of(blobs, &Past::new(reader(&[folder.path()])), MEMORY);
     assert!(unread.is_empty(), "{unread:?}");
     assert!(again == index(folder.path(), &base));
 }
@@ -316,7 +316,7 @@ fn blobs_that_cannot_be_read_are_counted_and_the_others_are_used() {
     let first = reader(&[folder.path()]).volumes(base.manifest.set).next().expect("one").frame_at(0).expect("a frame");
     bytes[first.file_offset as usize + 20] ^= 1;
     std::fs::remove_file(path).and_then(|()| std::fs::write(path, bytes)).expect("damaged");
-    let (chunks, older) = (index(folder.path(), &base), Arc::new(reader(&[folder.path()])));
+    let (chunks, older) = (index(folder.path(), &base), Arc::new(Past::new(reader(&[folder.path()]))));
     let versions = Versions::of(&chunks, older.clone(), MEMORY);
     chunks.blobs().iter().for_each(|blob| drop(versions.read(&blob.digest, 0, blob.plain_bytes)));
     let unread = versions.unread();

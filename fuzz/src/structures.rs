@@ -1,6 +1,6 @@
 //! The structures of a volume, one by one, and layers as the chunker cuts them.
 
-use ocm_format::chunk::{Chunker, Shape};
+use ocm_format::chunk::{Chunker, Files, Shape};
 use ocm_format::codec::Cursor;
 use ocm_format::digest::Digest;
 use ocm_format::layout::{Codec, FIXED_BYTES, Footer, FrameHeader, Header, Id, Parent, VolumeKind};
@@ -124,8 +124,14 @@ pub fn set_jsons() -> Vec<Vec<u8>> {
     crate::archive::with_archive(|found| found.sets.iter().filter_map(|set| set.manifest.as_ref()?.to_bytes().ok()).collect())
 }
 
-/// Cuts a layer at its tar entries; the chunks put together are the layer.
+/// Cuts a layer at its tar entries; the chunks put together are the layer. Its files are the same, however it comes.
 pub fn layer(bytes: &[u8]) {
+    let files = |step: usize| {
+        let (mut files, mut found) = (Files::default(), Vec::new());
+        bytes.chunks(step).for_each(|part| files.push(part, &mut |file| found.push(file)));
+        found
+    };
+    assert_eq!(files(1000), files(bytes.len().max(1)), "files depend on how the tar was split");
     let (mut chunker, mut seen) = (Chunker::new(Shape::Tar), 0);
     let mut emit = |_, chunk: &[u8]| -> Result<(), ()> {
         seen += chunk.len();

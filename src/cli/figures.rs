@@ -57,6 +57,14 @@ pub(super) fn count(number: impl TryInto<u64>, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
+/// `1,203`
+#[must_use]
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
 /// `1, 2, 5`; of many, the first ones and how many more.
 #[must_use]
 pub(super) fn numbers(list: &[u32]) -> String {
@@ -92,6 +100,7 @@ mod tests {
     fn spans_and_counts_are_short() {
         assert_eq!([0, 99, 100, 6000].map(|seconds| span(Duration::from_secs(seconds))), ["0 s", "99 s", "2 min", "1 h 40 min"]);
         assert_eq!([count(0u64, "image"), count(1usize, "image"), count(2u32, "image")], ["0 images", "1 image", "2 images"]);
+        assert_eq!([0, 999, 1203, 1_000_000].map(grouped), ["0", "999", "1,203", "1,000,000"]);
         assert_eq!(rate_of(10 << 20, Duration::from_secs(2)), "5 MiB/s");
         assert_eq!(numbers(&(1..=12).collect::<Vec<_>>()), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more");
     }

@@ -19,8 +19,11 @@ mod look;
 mod ls;
 mod man;
 pub mod media;
+mod merge;
+mod packing;
 mod plan;
 mod progress;
+mod receipt;
 pub mod reference;
 mod runner;
 mod safe;
@@ -62,7 +65,9 @@ enum Verb {
     Inspect(inspect::Arguments),
     Why(why::Arguments),
     Diff(diff::Arguments),
+    Receipt(receipt::Arguments),
     Gather(gather::Arguments),
+    Merge(merge::Arguments),
     Verify(verify::Arguments),
     Completion(completion::Arguments),
     Man(man::Arguments),
@@ -97,7 +102,9 @@ impl Verb {
             Self::Inspect(verb) => verb.run(runner),
             Self::Why(verb) => verb.run(runner),
             Self::Diff(verb) => verb.run(runner),
+            Self::Receipt(verb) => verb.run(runner),
             Self::Gather(verb) => verb.run(runner),
+            Self::Merge(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),
             Self::Man(verb) => verb.run(runner),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::packing::PackingArguments;
 use super::runner::Runner;
 use super::settings::{Means, Moving, State, Wire, for_clap};
 use super::{show, sizes};
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Delta, Depth, Packing, ParentData, Request, sync};
+use crate::workflow::sync::{ArchiveOptions, Delta, Depth, ParentData, Request, again, sync};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
@@ -45,6 +46,12 @@ pub(super) struct Arguments {
     /// Look here too for content that a delta builds on; repeat for more
     #[arg(long, value_name = "DIR", env = "OCM_BASE")]
     base: Vec<PathBuf>,
+    /// Write this set, or one volume of it, once more byte for byte: DIR@N[:VOLUME]; then only OUT is named
+    ///
+    /// What it was made from is fetched by digest. It needs the same version of ocm, the catalogue of the set in DIR or in the
+    /// workspace, and of what the set builds on whatever was at hand then.
+    #[arg(long, value_name = "SET", env = "OCM_AGAIN", value_parser = set_again)]
+    again: Option<SetAgain>,
     /// Read everything that a delta builds on, and check it, before anything is written
     #[arg(long, env = "OCM_CHECK_BASE", value_parser = FalseyValueParser::new())]
     check_base: bool,
@@ -61,10 +68,9 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Writing an archive")]
 struct ArchiveArguments {
-    /// Keep every file below this: 4.7GB, 4GiB, 700M, bytes; cd, dvd, dvd-dl, bd25, bd50, fat32
-    #[arg(long, value_name = "SIZE", default_value = "500GiB", env = "OCM_VOLUME_SIZE", value_parser = volume_cap)]
-    volume_size: u64,
-    /// Build on this set: an archive, its catalogue, or the newest one before a date YYYY-MM-DD
+    #[command(flatten)]
+    packing: PackingArguments,
+    /// Build on this: an archive, a catalogue, a receipt of the destination, or the newest set before YYYY-MM-DD
     #[arg(long, value_name = "PLACE", env = "OCM_SINCE")]
     since: Option<String>,
     /// Write a set that needs no other one
@@ -76,18 +82,6 @@ struct ArchiveArguments {
     /// List exactly what is named here, not what the set before lists too
     #[arg(long, env = "OCM_ONLY", value_parser = FalseyValueParser::new())]
     only: bool,
-    /// Compress at this zstd level, 1 to 19; the default is 6, with --small 9
-    #[arg(long, value_name = "N", env = "OCM_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19))]
-    level: Option<i32>,
-    /// Compress in frames of 4 MiB, not 1 MiB: some per cent smaller, and slower to read in pieces
-    #[arg(long, env = "OCM_SMALL", value_parser = FalseyValueParser::new())]
-    small: bool,
-    /// What is done with gzip layers
-    ///
-    /// auto: a layer is stored uncompressed, deduplicated and compressed better, where ocm has proved that it can make
-    /// the same gzip bytes again. keep: layers are stored as they came; fast, and larger.
-    #[arg(long, value_name = "HOW", default_value = "auto", env = "OCM_GZIP")]
-    gzip: Gzip,
     /// How much of earlier sets a new one may build on
     ///
     /// blob: blobs that the parent has are left out; every new layer can be looked at alone. chunk: so are parts of layers that it
@@ -130,19 +124,12 @@ enum DeltaDepth {
     Patch,
 }
 
-/// What is done with gzip layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Gzip {
-    /// Uncompressed where it can be made again
-    Auto,
-    /// As it came
-    Keep,
-}
-
 const EXAMPLES: &str = "Examples:
   ocm sync docker://quay.io/org/app:1 docker://nginx:1.27 --volume-size dvd /mnt/disk
   ocm sync /mnt/disk docker://registry.lab:5000/mirror
-  ocm sync docker://quay.io/org/app:1 docker://registry.lab:5000";
+  ocm sync docker://quay.io/org/app:1 docker://registry.lab:5000
+  ocm sync docker://quay.io/org/app:2 /mnt/disk --since lab.json
+  ocm sync --again /mnt/disk@2:1 /mnt/other";
 
 const AFTER: &str = "run the same command again: it goes on where it stopped";
 
@@ -157,6 +144,9 @@ impl Arguments {
         let means = Means { workspace, jobs, threads: None, wire: self.wire.clone() };
         // A command that has the terminal must not find bars on it.
         let bars = self.archive.on_volume.is_none();
+        if let Some(set) = self.again.clone() {
+            return self.write_again(set, means, runner);
+        }
         let request = self.request()?;
         let to = request.to.clone();
         let work = async |settings| {
@@ -168,9 +158,26 @@ impl Arguments {
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, &to, settings.now))
     }
 
+    fn write_again(self, set: SetAgain, means: Means, runner: &Runner) -> Result<Class> {
+        let [to @ Location::Archive { path, generation: None }] = self.places.as_slice() else {
+            return Err(
+                Error::usage("--again takes one place: the directory that gets the volumes").hint("write `ocm sync --again DIR@N OUT`")
+            );
+        };
+        let SetAgain { folder, generation, volume } = set;
+        let request = again::Request { folder, generation, volume, to: path.clone(), data: self.archive.delta().data };
+        let work = async |settings| {
+            let outcome = again::again(request, &settings).await?;
+            Ok((outcome, settings))
+        };
+        let (outcome, settings) = runner.carry_out(means, true, AFTER, work)?;
+        let class = show::sync::class(&outcome);
+        runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, to, settings.now))
+    }
+
     fn request(self) -> Result<Request> {
         let (archive, mut from) = (self.archive, self.places);
-        let (packing, delta) = (archive.packing(), archive.delta());
+        let (packing, delta) = (archive.packing.packing(), archive.delta());
         let to = from.pop().filter(|_| !from.is_empty());
         archive.check()?;
         let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to");
@@ -184,7 +191,7 @@ impl Arguments {
             base: self.base,
             check_base: self.check_base,
             archive: ArchiveOptions {
-                volume_bytes: archive.volume_size,
+                volume_bytes: archive.packing.volume_size,
                 since: archive.since,
                 full: archive.full,
                 lineage: archive.lineage,
@@ -200,11 +207,6 @@ impl Arguments {
 }
 
 impl ArchiveArguments {
-    fn packing(&self) -> Packing {
-        let Packing { frame_bytes, level, .. } = if self.small { Packing::SMALL } else { Packing::default() };
-        Packing { frame_bytes, level: self.level.unwrap_or(level), replays: self.gzip == Gzip::Auto }
-    }
-
     fn delta(&self) -> Delta {
         let depth = match self.delta {
             DeltaDepth::Auto | DeltaDepth::Patch => Depth::Patch,
@@ -226,6 +228,25 @@ impl ArchiveArguments {
     }
 }
 
+/// A set, or a volume of it, to be written once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SetAgain {
+    folder: PathBuf,
+    generation: u32,
+    volume: Option<u32>,
+}
+
+fn set_again(text: &str) -> Result<SetAgain, String> {
+    let refused = || format!("{text:?} is no set; write DIR@N or DIR@N:VOLUME");
+    let (folder, set) = text.rsplit_once('@').filter(|(folder, _)| !folder.is_empty()).ok_or_else(refused)?;
+    let (generation, volume) = match set.split_once(':') {
+        Some((generation, volume)) => (generation, Some(volume.parse().map_err(|_| refused())?)),
+        None => (set, None),
+    };
+    let folder = folder.strip_prefix("file://").unwrap_or(folder).into();
+    Ok(SetAgain { folder, generation: generation.parse().map_err(|_| refused())?, volume })
+}
+
 fn platform(text: &str) -> Result<Platform, String> {
     for_clap(text.parse())
 }
@@ -242,8 +263,4 @@ fn parent_data(text: &str) -> Result<ParentData, String> {
 
 fn memory(text: &str) -> Result<u64, String> {
     for_clap(sizes::parse(text))
-}
-
-fn volume_cap(text: &str) -> Result<u64, String> {
-    for_clap(sizes::volume_cap(text))
 }

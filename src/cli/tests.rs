@@ -20,8 +20,13 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm inspect /mnt/x nginx:1 --raw",
         "ocm plan docker://a.io/b:1 --volume-size dvd --platform linux/amd64 /mnt/x -o json",
         "ocm diff /mnt/x@1 oci:y",
+        "ocm diff --files /mnt/x@1 /mnt/x@2",
+        "ocm receipt docker://a.io/b docker://a.io/c --to r.json -o json",
         "ocm why /mnt/x@2 sha256:0123abc",
         "ocm verify --quick a b",
+        "ocm sync --again /mnt/x@2 /mnt/y",
+        "ocm sync --again file:///mnt/x@2:3 /mnt/y",
+        "ocm merge a b@3 --volume-size dvd --for x c",
         "ocm gather /media/dvd /mnt/disk",
         "ocm sync --on-volume true --release a b",
     ] {
@@ -52,13 +57,13 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("ocm sync a b --volume-size many", "unit is not known"),
         ("ocm sync a b --retry-delay 10", "number with a unit"),
         ("ocm sync a b --level 20", "1..=19"),
+        ("ocm sync --again /mnt/x /mnt/y", "write DIR@N or DIR@N:VOLUME"),
         ("ocm sync a b --jobs 0", "from 1 to 1000"),
         ("ocm sync a b --platform linux", "os/arch"),
         ("ocm inspect a --raw", "IMAGE"),
         ("ocm ls a b", "unexpected argument"),
         ("ocm plan", "FROM… TO"),
         ("ocm diff a", "<B>"),
-        ("ocm diff --files a b", "unexpected argument"),
         ("ocm why a", "DIGEST|VOLUME"),
         ("ocm why a abcdef", "neither content nor a volume"),
         ("ocm verify", "ARCHIVE|FILE"),
@@ -117,7 +122,8 @@ fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String
 
 #[test]
 fn every_field_of_a_document_is_explained() {
-    use super::show::{diff, gather, inspect, list, sync, verify, why};
+    use super::show::{changes, diff, gather, inspect, list, receipt, sync, verify, why};
+    use crate::workflow::diff::{Compared, Found, Side};
     let failed = failure::tests::failed("a.io/b:1", crate::error::Error::failed("x").hint("y"));
     let items = vec![sync::tests::done("a.io/a:1", Some(1)), failed];
     let synced = crate::workflow::sync::Outcome {
@@ -128,12 +134,16 @@ fn every_field_of_a_document_is_explained() {
     };
     let listed = list::tests::listing(vec![list::tests::set(2)], vec![list::tests::image("a", None)]);
     let verified = verify::tests::of(verify::tests::damaged());
+    let found = [Found::Changes(changes::tests::changes(3)), Found::OnlyIn(Side::A), Found::Why("x".into())];
+    let inside = found.map(|found| changes::tests::inside(Some("linux/arm64/v8"), found));
+    let compared = Compared { files: Some(inside.into()), ..diff::tests::compared() };
     let documents = [
         runner::document("ocm.sync.v1", Class::Partial, &synced),
         runner::document("ocm.ls.v1", Class::Done, &listed),
         runner::document("ocm.inspect.image.v1", Class::Done, &inspect::tests::view()),
         runner::document("ocm.why.v1", Class::Done, &why::tests::answer()),
-        runner::document("ocm.diff.v1", Class::Done, &diff::tests::compared()),
+        runner::document("ocm.diff.v1", Class::Done, &compared),
+        runner::document("ocm.receipt.v1", Class::Partial, &receipt::tests::outcome()),
         runner::document("ocm.gather.v1", Class::Needed, &gather::tests::outcome()),
         runner::document("ocm.verify.v1", Class::Damaged, &verified),
     ];

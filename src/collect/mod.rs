@@ -13,7 +13,7 @@ use futures_util::future::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::error::{Error, Kind, Result};
-use crate::image::place::Target;
+use crate::image::place::{Target, lists_referrers};
 use crate::image::{Contents, Descriptor, Digest, Item, Platform, Reference, Repository, Role, Source, State, Wanted};
 use crate::monitor::{Event, SharedMonitor};
 
@@ -210,13 +210,6 @@ impl Candidate {
             Answer::Open | Answer::There | Answer::Dropped => wanted,
         })
     }
-}
-
-/// Whether a tag is the fallback list of the referrers of another image. The same tag on the image itself is the name
-/// of one that was wanted by digest alone.
-fn lists_referrers(tag: &str, root: &Digest) -> bool {
-    let subject = tag.strip_prefix("sha256-").and_then(|hex| format!("sha256:{hex}").parse::<Digest>().ok());
-    subject.is_some_and(|subject| subject != *root)
 }
 
 async fn resolve(candidates: Vec<Candidate>, choices: &Choices, monitor: &SharedMonitor) -> Vec<Candidate> {

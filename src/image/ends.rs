@@ -14,9 +14,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use serde::{Deserialize, Serialize};
 
-use super::{Contents, Descriptor, Digest, Manifest, Reference, Repository, Role};
+use super::{Contents, Descriptor, Digest, Manifest, Reference, Repository};
 use crate::error::{Error, Result};
 
 /// A place that content can be had from.
@@ -39,6 +38,12 @@ pub trait Source: Send + Sync {
     /// Bytes `range` of a blob. The content is not checked against the digest here, because it may be a part:
     /// [`Blob::whole`] does that.
     async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>>;
+
+    /// The plain form of a blob, which is the blob decompressed, checked as it is given; `None` where this place has nothing but
+    /// the blob itself. It is asked for where making the blob would cost more.
+    async fn plain(&self, _: &Repository, _: &Descriptor) -> Result<Option<Body>> {
+        Ok(None)
+    }
 
     /// The manifests that refer to `subject`, as the referrers API lists them.
     async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>>;
@@ -124,6 +129,11 @@ impl Blob {
     pub async fn read(&self, range: Range<u64>) -> Result<Body> {
         let absent = || Error::failed(format!("blob {} of {}: it is not there", self.descriptor.digest, self.repository));
         self.source.read(&self.repository, &self.descriptor, range).await?.ok_or_else(absent)
+    }
+
+    /// The plain form, where the place has it.
+    pub async fn plain(&self) -> Result<Option<Body>> {
+        self.source.plain(&self.repository, &self.descriptor).await
     }
 
     /// All bytes; the last ones come only if the whole has its digest.
@@ -213,35 +223,6 @@ impl Body {
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         self.parts
     }
-}
-
-/// What a destination was given by one run; written only after [`Sink::finish`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Receipt {
-    /// The destination, as a location.
-    pub destination: String,
-    /// When, RFC 3339 in UTC.
-    pub time: String,
-    /// What is visible there now.
-    pub items: Vec<Received>,
-}
-
-/// One item of a receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Received {
-    /// Where it came from, by its full name.
-    pub origin: Reference,
-    /// Its name at the destination.
-    pub name: Reference,
-    /// The digest of its root.
-    pub digest: Digest,
-    /// What it is for.
-    pub role: Role,
-    /// The id of the archive set that it came in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub set: Option<String>,
 }
 
 #[cfg(test)]

@@ -166,6 +166,14 @@ pub fn digest_tag(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm(), hex.get(..64).unwrap_or(&hex))
 }
 
+/// Whether a tag is the fallback list of the referrers of another image. The same tag on the image itself is the name of one
+/// that was wanted by digest alone.
+#[must_use]
+pub fn lists_referrers(tag: &str, root: &Digest) -> bool {
+    let subject = tag.strip_prefix("sha256-").and_then(|hex| format!("sha256:{hex}").parse::<Digest>().ok());
+    subject.is_some_and(|subject| subject != *root)
+}
+
 /// The name of an image in an OCI layout, from its annotations. `folder` names the layout where a reference is only
 /// a tag.
 pub fn layout_name(full: Option<&str>, ref_name: Option<&str>, folder: &str, root: &Digest) -> Result<Reference> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::parts::{blobs, is_child};
 use crate::error::{Error, Result};
-use crate::image::{Descriptor, Digest, Item, Reference, Role, Source, State};
+use crate::image::{Descriptor, Digest, Item, Receipt, Reference, Role, Source, State};
 
 /// What the second of two places has and the first has not, and the other way round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -107,6 +107,14 @@ impl Held {
         held
     }
 
+    /// What a receipt says that a destination shows and holds; images go by the names that they had where they came from.
+    #[must_use]
+    pub fn by(receipt: &Receipt) -> Self {
+        let names = receipt.items.iter().map(|item| ((name(&item.origin), item.role), Some(item.digest))).collect();
+        let blobs = receipt.blobs.iter().map(|stored| (stored.digest, stored.size)).collect();
+        Self { names, blobs, unknown: Vec::new() }
+    }
+
     /// Notes all blobs of an item. What an index lists and the place lacks was left out on purpose.
     async fn read(&mut self, source: &dyn Source, item: &Item, seen: &mut BTreeSet<Digest>) -> Result<()> {
         let mut waiting: Vec<Descriptor> = item.root.iter().chain(&item.attached).cloned().collect();
@@ -167,7 +175,8 @@ impl Difference {
 }
 
 /// The name that images are compared by: the tag, where there is one, whatever digest it was pinned to.
-fn name(origin: &Reference) -> Reference {
+#[must_use]
+pub fn name(origin: &Reference) -> Reference {
     let tagged = origin.tag().and_then(|tag| origin.repository().tagged(tag).ok());
     tagged.unwrap_or_else(|| origin.clone().or_latest())
 }

@@ -7,6 +7,7 @@
 //! *Not here:* doing it (`transfer`); what a person asked for (`collect`).
 
 pub mod difference;
+pub mod holdings;
 mod parts;
 mod seek;
 mod steps;
@@ -21,7 +22,7 @@ use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::image::{Blob, Contents, Item, Manifest, Reference, Repository, Sink, State, Wanted};
+use crate::image::{Blob, Contents, Digest, Item, Manifest, Reference, Repository, Sink, State, Wanted};
 use crate::monitor::{Event, SharedMonitor};
 use seek::Seek;
 use stock::Stock;
@@ -32,6 +33,16 @@ pub struct Plan {
     items: Vec<Planned>,
     steps: Vec<Step>,
     summary: Summary,
+    carried: Vec<Vec<Carried>>,
+}
+
+/// A manifest that belongs to an item, as the item is carried.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// Its digest.
+    pub digest: Digest,
+    /// The manifest; absent where the destination has it, so that it was not read.
+    pub manifest: Option<Arc<Manifest>>,
 }
 
 /// One item of a plan.
@@ -127,6 +138,7 @@ impl Plan {
         let stock = Stock::take(&wanted, &walks, &seek).await;
         stock.fail_unknown(&wanted, &mut walks, &seek);
         let (steps, mut summary) = steps::build(&wanted, &walks, &stock, &seek);
+        let carried = walks.iter().map(|walk| walk.as_ref().map(carried).unwrap_or_default()).collect();
         let items: Vec<_> =
             wanted.into_iter().zip(walks).enumerate().map(|(at, (wanted, walk))| planned(at, wanted, walk, &steps)).collect();
         for planned in &items {
@@ -136,7 +148,7 @@ impl Plan {
                 Fate::Missing(_) => &mut summary.images_missing,
             } += 1;
         }
-        Ok(Self { items, steps: steps.list, summary })
+        Ok(Self { items, steps: steps.list, summary, carried })
     }
 
     /// The items, in the order in which they were wanted.
@@ -155,6 +167,12 @@ impl Plan {
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.summary
+    }
+
+    /// The manifests of each item, in the order of the items; none of one that cannot be brought.
+    #[must_use]
+    pub fn carried(&self) -> &[Vec<Carried>] {
+        &self.carried
     }
 
     /// What the destination lists when the plan is done.
@@ -181,6 +199,10 @@ async fn walk_all(wanted: &[Wanted], seek: &Seek<'_>, monitor: &SharedMonitor) -
     }
     walks.sort_by_key(|(at, _)| *at);
     walks.into_iter().map(|(_, walk)| walk).collect()
+}
+
+fn carried(walked: &Walked) -> Vec<Carried> {
+    walked.nodes.iter().map(|node| Carried { digest: node.digest, manifest: node.manifest.clone() }).collect()
 }
 
 fn planned(at: usize, wanted: Wanted, walk: Result<Walked>, steps: &steps::Steps) -> Planned {

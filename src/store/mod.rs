@@ -6,5 +6,6 @@ pub mod archive;
 pub mod family;
 pub mod layout;
 pub mod memory;
+pub mod plain;
 pub mod registry;
 pub mod wrap;

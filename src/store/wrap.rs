@@ -85,6 +85,19 @@ impl Source for Overlay {
         failed
     }
 
+    /// As for manifests.
+    async fn plain(&self, repository: &Repository, blob: &Descriptor) -> Result<Option<Body>> {
+        let mut failed = Ok(None);
+        for place in &self.places {
+            match place.plain(repository, blob).await {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error) => failed = failed.and(Err(error)),
+            }
+        }
+        failed
+    }
+
     async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
         self.far.referrers(repository, subject).await
     }
@@ -143,6 +156,10 @@ impl Source for Recorded {
 
     async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
         self.count("read").read(repository, blob, range).await
+    }
+
+    async fn plain(&self, repository: &Repository, blob: &Descriptor) -> Result<Option<Body>> {
+        self.count("plain").plain(repository, blob).await
     }
 
     async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {

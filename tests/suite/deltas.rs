@@ -141,7 +141,7 @@ async fn each_depth_is_smaller_than_the_one_before_and_gives_every_blob_back() {
     let mut sizes = Vec::new();
     for (name, depth) in [("blob", Depth::Blob), ("chunk", Depth::Chunk), ("patch", Depth::Patch)] {
         let set = generations.delta(name, deep(depth)).await;
-        assert_eq!((set.parent, set.depth), (Some(1), Some(depth)));
+        assert_eq!((set.parent_generation(), set.depth), (Some(1), Some(depth)));
         generations.comes_back(name).await;
         generations.is_restored(name);
         sizes.push(set.stored_bytes);

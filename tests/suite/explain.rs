@@ -3,4 +3,5 @@
 //! *Not here:* how answers look (unit tests beside `cli::show`), the command line (`cli`).
 
 mod diff;
+mod files;
 mod why;

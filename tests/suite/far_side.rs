@@ -74,7 +74,7 @@ impl Generations {
         assert_eq!(first.gzip.replayed.blobs, 1, "runs need a plain form that is listed");
         let from = [made.place("new:2"), made.place("alone:2")];
         let second = made.lab.sync_with(&from, &made.lab.path("disk"), options).await.expect("set 2").set.expect("a set");
-        assert_eq!((second.generation, second.parent, second.depth), (2, Some(1), Some(depth)));
+        assert_eq!((second.generation, second.parent_generation(), second.depth), (2, Some(1), Some(depth)));
         assert!(second.stored_bytes < 300_000, "{depth:?}: {}", second.stored_bytes);
         Some(made)
     }

@@ -10,6 +10,8 @@
 mod support;
 
 // One line for each area, in alphabetic order.
+mod again;
+mod chains;
 mod cli;
 mod conformance;
 mod deltas;
@@ -17,6 +19,7 @@ mod explain;
 mod far_side;
 mod faults;
 mod layouts;
+mod receipts;
 mod removable;
 mod replay;
 mod resume;

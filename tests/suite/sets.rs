@@ -74,7 +74,7 @@ fn lineage(name: &'static str) -> impl FnOnce(&mut Request) {
 
 /// Generation and parent.
 fn line(set: &SetOutcome) -> (u32, Option<u32>) {
-    (set.generation, set.parent)
+    (set.generation, set.parent_generation())
 }
 
 fn assert_usage(error: &Error, words: &[&str], hint: &str) {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use ocm::error::Kind;
 use ocm::transfer::Class;
+use ocm::workflow::sync::ParentOutcome;
 
 use self::lab::Lab;
 use crate::support::images::{Image, digest_by_skopeo, push, zoo};
@@ -70,7 +71,8 @@ async fn an_increment_holds_only_what_is_new_and_needs_its_parent() {
     let two = lab.fill(&near, "team/app", "2", &Image::of([base, Layer::tree(3, 50_000).gzip()])).await;
     let first = lab.sync(&[&one], &lab.path("disk")).await.expect("set 1").set.expect("a set");
     let second = lab.sync(&[&two], &lab.path("disk")).await.expect("set 2").set.expect("a set");
-    assert_eq!((second.generation, second.parent, second.items), (2, Some(1), 2));
+    assert_eq!((second.generation, second.chain, second.items), (2, 1, 2));
+    assert!(matches!(second.parent, Some(ParentOutcome::Set { generation: 1, confirmed: false, .. })), "{:?}", second.parent);
     assert!(second.stored_bytes * 2 < first.stored_bytes, "{} after {}", second.stored_bytes, first.stored_bytes);
     let target = format!("docker://{}", far.host());
     lab.sync(&[lab.path("disk")], &target).await.expect("both sets");

@@ -197,7 +197,7 @@ impl Chunker {
     /// Takes up the size that the records gave. With records that cannot be read, nobody knows what follows them.
     fn end_metadata<E>(&mut self, emit: &mut impl Emit<E>) -> Result<(), E> {
         self.state = State::Header;
-        match self.entry.records.take().map(Records::size) {
+        match self.entry.records.take().as_ref().map(Records::size) {
             None => Ok(()),
             Some(Ok(size)) => {
                 self.entry.size = size.or(self.entry.size);

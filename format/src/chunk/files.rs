@@ -155,8 +155,12 @@ fn named(path: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "a test may panic")]
 mod tests {
     use super::*;
+
+    /// Pushes a tar in some way.
+    type Pushes<'a> = dyn FnMut(&mut Files, &mut dyn FnMut(File)) + 'a;
 
     fn entry(out: &mut Vec<u8>, flag: u8, name: &[u8], content: &[u8]) {
         let mut block = [0u8; 512];
@@ -185,7 +189,7 @@ mod tests {
         tar
     }
 
-    fn found(pushes: &mut dyn FnMut(&mut Files, &mut dyn FnMut(File))) -> Vec<File> {
+    fn found(pushes: &mut Pushes<'_>) -> Vec<File> {
         let (mut files, mut all) = (Files::default(), Vec::new());
         pushes(&mut files, &mut |file| all.push(file));
         all

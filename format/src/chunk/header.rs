@@ -1,19 +1,19 @@
-//! Reads of a tar header what decides where the next one is: the kind of the entry and its size.
+//! Reads the header of a tar entry: what decides where the next one is, its kind and size; its name; and what else it says.
 //!
 //! **Invariants.** A header counts only when its checksum matches and its size is a number from 0 to `i64::MAX`, so no
 //! sum of sizes and padding overflows. Of the size and checksum fields: leading spaces and NULs, digits, then nothing,
 //! or a space or NUL.
 //!
-//! *Not here:* owners, times, links: nobody here needs them.
+//! *Not here:* pax records (`pax`), and what an entry means in an image.
 
-pub(super) const BLOCK_BYTES: usize = 512;
+pub(crate) const BLOCK_BYTES: usize = 512;
 
 /// The unit of a tar.
-pub(super) type Block = [u8; BLOCK_BYTES];
+pub(crate) type Block = [u8; BLOCK_BYTES];
 
 /// What follows a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Bytes of a file: regular files, and all types that are not known here.
     Data,
     /// Nothing, whatever the size says: links, devices, directories, fifos.
@@ -28,7 +28,7 @@ pub(super) enum Kind {
 }
 
 /// The kind of an entry and the size of what follows its header; none, where the block is no header to rely on.
-pub(super) fn read(block: &Block) -> Option<(Kind, u64)> {
+pub(crate) fn read(block: &Block) -> Option<(Kind, u64)> {
     let sum = octal(block.get(148..156)?)?;
     if !checksum_matches(block, sum) {
         return None;
@@ -38,19 +38,68 @@ pub(super) fn read(block: &Block) -> Option<(Kind, u64)> {
 }
 
 /// The name of the entry as the header has it: two fields where it is of POSIX.
-pub(super) fn name(block: &Block) -> Vec<u8> {
-    let text = |from: usize, to: usize| block.get(from..to).unwrap_or_default().split(|&byte| byte == 0).next().unwrap_or_default();
-    let prefix = if block.get(257..263) == Some(b"ustar\0") { text(345, 500) } else { &[] };
-    if prefix.is_empty() { text(0, 100).to_vec() } else { [prefix, b"/", text(0, 100)].concat() }
+pub(crate) fn name(block: &Block) -> Vec<u8> {
+    let prefix = if block.get(257..263) == Some(b"ustar\0") { text(block, 345, 500) } else { &[] };
+    if prefix.is_empty() { text(block, 0, 100).to_vec() } else { [prefix, b"/", text(block, 0, 100)].concat() }
+}
+
+/// The target of a link as the header has it.
+pub(crate) fn link(block: &Block) -> &[u8] {
+    text(block, 157, 257)
+}
+
+/// The type flag.
+pub(crate) fn flag(block: &Block) -> u8 {
+    block.get(156).copied().unwrap_or_default()
+}
+
+/// What a header says besides kind, size and names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fields {
+    /// The permissions, and perhaps a type.
+    pub(crate) mode: u64,
+    /// The owner.
+    pub(crate) uid: u64,
+    /// The group.
+    pub(crate) gid: u64,
+    /// When it was modified, in seconds since 1970.
+    pub(crate) seconds: i64,
+    /// Major and minor number of a device; 0 in a header that has no room for them.
+    pub(crate) device: (u64, u64),
+}
+
+/// What a header says besides kind, size and names; none where a field is no number.
+pub(crate) fn fields(block: &Block) -> Option<Fields> {
+    let field = |from: usize, to: usize| number(block.get(from..to)?);
+    let has_device = block.get(257..262) == Some(b"ustar");
+    let device = if has_device { (field(329, 337)?, field(337, 345)?) } else { (0, 0) };
+    Some(Fields { mode: field(100, 108)?, uid: field(108, 116)?, gid: field(116, 124)?, seconds: seconds(block.get(136..148)?)?, device })
+}
+
+/// A time, which may be before 1970 in base 256.
+fn seconds(field: &[u8]) -> Option<i64> {
+    match field.split_first() {
+        Some((0xff, rest)) => {
+            let low: [u8; 8] = rest.last_chunk().copied()?;
+            let value = i64::from_be_bytes(low);
+            (value < 0 && rest.iter().take(3).all(|&byte| byte == 0xff)).then_some(value)
+        }
+        _ => i64::try_from(number(field)?).ok(),
+    }
+}
+
+/// The text of a field: what stands before the first NUL.
+fn text(block: &Block, from: usize, to: usize) -> &[u8] {
+    block.get(from..to).unwrap_or_default().split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 /// Whether all of `bytes` are zero, as at the end of a tar.
-pub(super) fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0)
 }
 
 /// How many bytes fill the last block of `size` bytes.
-pub(super) fn padding(size: u64) -> u64 {
+pub(crate) fn padding(size: u64) -> u64 {
     size.wrapping_neg() % 512
 }
 
@@ -186,6 +235,34 @@ mod tests {
         let sum: i64 = header.iter().map(|&byte| i64::from(byte.cast_signed())).sum();
         header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         assert_eq!(read(&header), Some((Kind::Data, 8)));
+    }
+
+    #[test]
+    fn every_field_is_read_and_times_may_be_before_1970() {
+        let mut bytes = [0; BLOCK_BYTES];
+        for (at, text) in [
+            (100, &b"0100644\0"[..]),
+            (108, b"0001750\0"),
+            (116, b"0000012\0"),
+            (136, b"14524770000\0"),
+            (157, b"a/b"),
+            (257, b"ustar\0"),
+            (329, b"0000010\0"),
+            (337, b"0000003\0"),
+        ] {
+            bytes[at..at + text.len()].copy_from_slice(text);
+        }
+        let expected = Fields { mode: 0o100_644, uid: 1000, gid: 10, seconds: 0o14_524_770_000, device: (8, 3) };
+        assert_eq!((fields(&bytes), link(&bytes)), (Some(expected), &b"a/b"[..]));
+        bytes[136..148].copy_from_slice(&[[0xff; 11].as_slice(), &[0xfe]].concat());
+        assert_eq!(fields(&bytes), Some(Fields { seconds: -2, ..expected }));
+        bytes[257..263].copy_from_slice(b"\0\0\0\0\0\0");
+        assert_eq!(fields(&bytes).map(|fields| fields.device), Some((0, 0)), "the oldest headers have something else there");
+        for (at, bad) in [(100, b'x'), (108, 0xff), (136, b'9')] {
+            let mut broken = bytes;
+            broken[at] = bad;
+            assert_eq!(fields(&broken), None, "byte {at}");
+        }
     }
 
     #[test]

@@ -16,8 +16,8 @@
 mod chunker;
 mod content;
 mod files;
-mod header;
-mod pax;
+pub(crate) mod header;
+pub(crate) mod pax;
 mod skeleton;
 
 pub use chunker::Chunker;

@@ -1,12 +1,12 @@
-//! [`Records`]: finds in a pax header the one record that moves the next header, `size`, and the name of the entry.
+//! [`Records`]: what stands in a pax header: the one record that moves the next header, `size`, the name of the entry, and any other.
 //!
 //! **Invariants.** No more is held than the size that the header gave, which the caller has bounded. Every record has
 //! the form `LENGTH KEY=VALUE\n`, or all of them are refused. A `size` for all entries that follow is refused too: readers
 //! disagree on what it means.
 //!
-//! *Not here:* all other records.
+//! *Not here:* what other records mean.
 
-pub(super) struct Records {
+pub(crate) struct Records {
     bytes: Vec<u8>,
     size_bytes: usize,
     global: bool,
@@ -14,22 +14,22 @@ pub(super) struct Records {
 
 /// These records cannot be followed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 impl Records {
     /// Records of `size_bytes` in all, for one entry or for all that follow.
-    pub(super) fn new(size_bytes: u64, global: bool) -> Self {
+    pub(crate) fn new(size_bytes: u64, global: bool) -> Self {
         Self { bytes: Vec::new(), size_bytes: usize::try_from(size_bytes).unwrap_or(usize::MAX), global }
     }
 
     /// Takes the next bytes; padding after the records is left alone.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         let missing = self.size_bytes.saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(bytes.get(..missing).unwrap_or(bytes));
     }
 
     /// The path that the records give to the next entry, if any. Of several the last one counts.
-    pub(super) fn path(&self) -> Option<&[u8]> {
+    pub(crate) fn path(&self) -> Option<&[u8]> {
         let (mut path, mut rest) = (None, self.bytes.as_slice());
         while let Some((key, value, after)) = first(rest) {
             path = if key == b"path" { Some(value) } else { path };
@@ -38,16 +38,23 @@ impl Records {
         path
     }
 
-    /// The size that the records give to the next entry, if any. Of several the last one counts; an empty one takes it back.
-    pub(super) fn size(self) -> Result<Option<u64>, Malformed> {
-        let mut size = None;
+    /// Every record in order, key and value; the last one is an error where the records cannot be followed.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Result<(&[u8], &[u8]), Malformed>> {
         let mut rest = self.bytes.as_slice();
-        while !rest.is_empty() {
-            let (key, value, after) = first(rest).ok_or(Malformed)?;
-            if key == b"size" {
+        std::iter::from_fn(move || {
+            let found = (!rest.is_empty()).then(|| first(rest))?;
+            rest = found.map(|(_, _, after)| after).unwrap_or_default();
+            Some(found.map(|(key, value, _)| (key, value)).ok_or(Malformed))
+        })
+    }
+
+    /// The size that the records give to the next entry, if any. Of several the last one counts; an empty one takes it back.
+    pub(crate) fn size(&self) -> Result<Option<u64>, Malformed> {
+        let mut size = None;
+        for record in self.each() {
+            if let (b"size", value) = record? {
                 size = given(value)?;
             }
-            rest = after;
         }
         if self.global && size.is_some() { Err(Malformed) } else { Ok(size) }
     }
@@ -71,7 +78,7 @@ fn given(value: &[u8]) -> Result<Option<u64>, Malformed> {
     decimal(value).filter(|&size| i64::try_from(size).is_ok()).map(Some).ok_or(Malformed)
 }
 
-fn decimal(digits: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }

@@ -80,7 +80,7 @@ impl Gathered {
         if self.entries.len() >= self.most {
             self.tidy();
             // Some room, so that this does not come again at once.
-            while self.entries.len() > self.most / 4 * 3 {
+            while self.entries.len() > self.most.saturating_sub(self.most / 4) {
                 self.sieve.halve();
                 let sieve = self.sieve;
                 self.entries.retain(|entry| sieve.takes(&entry.key));

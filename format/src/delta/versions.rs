@@ -18,6 +18,8 @@ pub struct Slice {
     pub bytes: Vec<u8>,
     /// How deep the prefixes are of the frames that they lie in.
     pub depth: u8,
+    /// How many frames must be opened for them.
+    pub frames: u64,
 }
 
 /// The plain forms of blobs of earlier sets, at hand.

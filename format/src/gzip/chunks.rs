@@ -51,6 +51,11 @@ impl<'a> Chunk<'a> {
 }
 
 impl Chunks {
+    /// Of a stream from `plain_offset` on, where one of its chunks begins.
+    pub(super) fn from_offset(plain_offset: u64) -> Self {
+        Self { plain_offset, ..Self::default() }
+    }
+
     /// Takes bytes of the stream, at most [`FEED_BYTES`].
     pub(super) fn feed(&mut self, plain: &[u8]) {
         self.bytes.extend_from_slice(plain);

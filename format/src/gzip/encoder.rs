@@ -6,7 +6,7 @@
 //! *Not here:* how encoders work (`klauspost`, `go`, `zlib`, `gnu`).
 
 use super::klauspost::{self, Generation};
-use super::{Deflate, gnu, go, pigz, zlib};
+use super::{BlockStart, Deflate, gnu, go, pigz, zlib};
 use crate::codec::{Cursor, put_uvarint};
 use crate::error::{Error, Kind, Result};
 
@@ -14,6 +14,22 @@ use crate::error::{Error, Kind, Result};
 const MAX_BLOCK_BYTES: u64 = 16 << 20;
 /// pgzip takes no smaller ones.
 const MIN_BLOCK_BYTES: u64 = 16_385;
+
+/// By how much windows of zlib and its like move on.
+const WINDOW_STEP_BYTES: u64 = 32 << 10;
+/// The chunks that klauspost/compress and level 1 of Go work in.
+const CHUNK_BYTES: u64 = 65_535;
+const PIGZ_PIECE_BYTES: u64 = 128 << 10;
+
+/// How an encoder begins in the middle of its input: it is given what begins at `from`, as if nothing were before, and
+/// what it makes of it is dropped up to the block that begins at `at`, which it begins without any symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Anew {
+    /// Where the plain bytes begin that it is given.
+    pub from: u64,
+    /// Where the block begins that is the first to be written.
+    pub at: u64,
+}
 
 /// An encoder and its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,12 +96,42 @@ impl Encoder {
 
     /// The encoder over all of its input. Of pgzip, over one piece.
     pub(super) fn stream(self) -> Box<dyn Deflate> {
+        self.stream_anew(Anew { from: 0, at: 0 })
+    }
+
+    /// The encoder as it goes on in the middle of its input.
+    pub(super) fn stream_anew(self, anew: Anew) -> Box<dyn Deflate> {
         match self {
-            Self::Pgzip { generation, .. } | Self::Klauspost { generation } => Box::new(klauspost::Stream::new(generation)),
-            Self::Go { level } => Box::new(go::Encoder::new(level)),
-            Self::Zlib { level, memory_level } => Box::new(zlib::Encoder::new(level, memory_level)),
-            Self::Gnu { level } => Box::new(gnu::Encoder::new(level)),
-            Self::Pigz { level } => Box::new(pigz::Encoder::new(level)),
+            Self::Pgzip { generation, .. } | Self::Klauspost { generation } => Box::new(klauspost::Stream::anew(generation, anew)),
+            Self::Go { level } => Box::new(go::Encoder::anew(level, anew)),
+            Self::Zlib { level, memory_level } => Box::new(zlib::Encoder::anew(level, memory_level, anew)),
+            Self::Gnu { level } => Box::new(gnu::Encoder::anew(level, anew)),
+            Self::Pigz { level } => Box::new(pigz::Encoder::anew(level, anew)),
+        }
+    }
+
+    /// Whether it may begin anew with this block: at a whole byte, and of pigz with a piece.
+    pub(super) fn can_begin(self, block: BlockStart) -> bool {
+        let is_inside = matches!(self, Self::Pigz { .. }) && !block.plain_offset.is_multiple_of(PIGZ_PIECE_BYTES);
+        !is_inside && block.output_bit.is_multiple_of(8)
+    }
+
+    /// How it begins anew with the block that begins at this place of the plain bytes.
+    #[must_use]
+    pub fn anew(self, at: u64) -> Anew {
+        let (step, before) = self.steps();
+        let whole = at.checked_rem(step).map_or(at, |over| at.saturating_sub(over));
+        Anew { from: whole.saturating_sub(before), at }
+    }
+
+    /// In what steps its window moves on, and how much before the last one it needs to come to the same state.
+    fn steps(self) -> (u64, u64) {
+        match self {
+            Self::Pgzip { .. } | Self::Klauspost { .. } | Self::Go { level: 1 } => (CHUNK_BYTES, CHUNK_BYTES.saturating_mul(2)),
+            // They leave out places inside of long matches, so it takes longer until all that they know is the same.
+            Self::Zlib { level: 1..=3, .. } | Self::Gnu { level: 1..=3 } => (WINDOW_STEP_BYTES, WINDOW_STEP_BYTES.saturating_mul(8)),
+            Self::Go { .. } | Self::Zlib { .. } | Self::Gnu { .. } => (WINDOW_STEP_BYTES, WINDOW_STEP_BYTES),
+            Self::Pigz { .. } => (PIGZ_PIECE_BYTES, WINDOW_STEP_BYTES),
         }
     }
 

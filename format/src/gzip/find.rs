@@ -14,9 +14,10 @@ use super::encoder::Encoder;
 use super::header::{self, Begin, Header};
 use super::inflate::Inflate;
 use super::klauspost::Generation;
-use super::member::{Maker, Member, TRAILER_BYTES};
+use super::member::{Member, TRAILER_BYTES};
+use super::prove::Proof;
 use crate::codec::length;
-use crate::recipe::{MAX_PARTS, Piece, Replay, Restart};
+use crate::recipe::{Piece, Replay, Restart};
 
 /// Candidates are tried on so many bytes of a member first.
 const PROBE_BYTES: u64 = 128 << 10;
@@ -31,6 +32,13 @@ const UNKNOWN_SYSTEM: u8 = 255;
 const SUSPECT_BYTES: u64 = 1 << 30;
 /// How many times its size a large blob may inflate to.
 const MAX_RATIO: u64 = 200;
+
+/// A blob of more members is not replayed: layers that can be entered anywhere have one for each file.
+const MAX_MEMBERS: usize = 1 << 16;
+/// The headers of all members together, in bytes.
+const MAX_HEADER_BYTES: u64 = 4 << 20;
+/// A blob of more pieces is not replayed, and of streams no more restarts are looked for. It is some 24 MB of them.
+const MAX_RESTARTS: usize = 1 << 20;
 
 /// How a blob is made again from its plain form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +84,8 @@ pub enum Reason {
     Broken,
     /// It inflates to far more than layers do.
     Bomb,
+    /// It has more members or pieces than are kept track of.
+    TooMany,
 }
 
 impl Reason {
@@ -88,6 +98,7 @@ impl Reason {
             Self::Differs => "an encoder is right for most of it, not for all",
             Self::Broken => "it cannot be inflated",
             Self::Bomb => "it inflates to more than 200 times its size",
+            Self::TooMany => "it has more gzip members than are kept track of",
         }
     }
 }
@@ -116,7 +127,7 @@ impl Plan {
 /// Finds out how a blob can be made again. An error is one of reading it.
 pub fn find(content: &dyn Content) -> io::Result<Verdict> {
     let mut plan = Plan { members: Vec::new(), rest_bytes: 0 };
-    let (mut offset, mut inflated, mut last) = (0u64, 0u64, None);
+    let (mut offset, mut inflated, mut last, mut restarts, mut header_bytes) = (0u64, 0u64, None, 0usize, 0u64);
     while offset < content.bytes() {
         let begin = header::read(&mut At::new(content, offset))?;
         let Begin::Member(header) = begin else {
@@ -126,7 +137,11 @@ pub fn find(content: &dyn Content) -> io::Result<Verdict> {
             plan.rest_bytes = content.bytes().saturating_sub(offset);
             break;
         };
-        let search = Search { content, offset, header, inflated };
+        header_bytes = header_bytes.saturating_add(length(header.bytes()));
+        if plan.members.len() == MAX_MEMBERS || header_bytes > MAX_HEADER_BYTES {
+            return Ok(Verdict::Keep(Reason::TooMany));
+        }
+        let search = Search { content, offset, header, inflated, max_restarts: MAX_RESTARTS.saturating_sub(restarts) };
         let made = match search.run(last)? {
             Ok(made) => made,
             Err(reason) => return Ok(Verdict::Keep(reason)),
@@ -134,16 +149,13 @@ pub fn find(content: &dyn Content) -> io::Result<Verdict> {
         offset = offset.saturating_add(made.bytes);
         inflated = inflated.saturating_add(made.plain_bytes);
         last = Some(made.member.encoder);
+        restarts = restarts.saturating_add(made.restarts.len());
         plan.members.push(made);
-        if length_of(&plan.members) > MAX_PARTS {
-            return Ok(Verdict::Keep(Reason::Unknown));
+        if restarts > MAX_RESTARTS {
+            return Ok(Verdict::Keep(Reason::TooMany));
         }
     }
     Ok(if plan.members.is_empty() { Verdict::Keep(Reason::NotGzip) } else { Verdict::Replay(plan) })
-}
-
-fn length_of(members: &[Made]) -> u64 {
-    u64::try_from(members.len()).unwrap_or(u64::MAX)
 }
 
 /// The search for the encoder of one member.
@@ -154,6 +166,8 @@ struct Search<'a> {
     header: Header,
     /// The plain bytes of the members before.
     inflated: u64,
+    /// How many restarts are wanted.
+    max_restarts: usize,
 }
 
 impl Search<'_> {
@@ -194,20 +208,20 @@ impl Search<'_> {
     /// Makes the whole member again by `encoder` and compares every byte; [`Reason::Unknown`] where they differ.
     fn make(&self, encoder: Encoder) -> io::Result<Result<Made, Reason>> {
         let mut from = BufReader::with_capacity(READ_BYTES, At::new(self.content, self.stream_offset()));
-        let (mut inflate, mut maker) = (Inflate::default(), Maker::new(encoder, &self.header));
-        let mut same = Compare { content: self.content, offset: self.offset, buffer: Vec::new() };
+        let (mut inflate, mut proof) =
+            (Inflate::default(), Proof::new(self.content, self.offset, encoder, &self.header, self.max_restarts));
         loop {
-            match inflate.next(&mut from) {
+            let is_same = match inflate.next(&mut from) {
                 Ok([]) => break,
-                Ok(plain) => maker.write(plain),
+                Ok(plain) => proof.write(plain)?,
                 // What can be read and not inflated is broken; what cannot be read is an error.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof || from.fill_buf().is_ok() => return Ok(Err(Reason::Broken)),
                 Err(error) => return Err(error),
-            }
-            if !same.goes_on(&maker.take())? {
+            };
+            if !is_same {
                 return Ok(Err(Reason::Unknown));
             }
-            if is_bomb(self.inflated.saturating_add(maker.plain_bytes()), self.content.bytes()) {
+            if is_bomb(self.inflated.saturating_add(proof.plain_bytes()), self.content.bytes()) {
                 return Ok(Err(Reason::Bomb));
             }
         }
@@ -215,13 +229,12 @@ impl Search<'_> {
         if from.read_exact(&mut trailer).is_err() {
             return Ok(Err(Reason::Broken));
         }
-        maker.finish(trailer);
         let bytes = length(self.header.bytes()).saturating_add(inflate.taken_bytes()).saturating_add(length(&trailer));
-        if !same.goes_on(&maker.take())? || maker.made_bytes() != bytes {
+        if !proof.finish(trailer, bytes)? {
             return Ok(Err(Reason::Unknown));
         }
         let member = Member { encoder, header: self.header.clone(), trailer };
-        Ok(Ok(Made { member, bytes, plain_bytes: maker.plain_bytes(), restarts: maker.restarts().to_vec() }))
+        Ok(Ok(Made { member, bytes, plain_bytes: proof.plain_bytes(), restarts: proof.restarts() }))
     }
 }
 
@@ -247,31 +260,6 @@ impl Probe {
             let common = made.len().min(self.stream.len());
             made.get(..common) == self.stream.get(..common)
         })
-    }
-}
-
-/// Compares what is made with what is there.
-struct Compare<'a> {
-    content: &'a dyn Content,
-    offset: u64,
-    buffer: Vec<u8>,
-}
-
-impl Compare<'_> {
-    /// Whether these bytes come next.
-    fn goes_on(&mut self, mut made: &[u8]) -> io::Result<bool> {
-        self.buffer.resize(READ_BYTES, 0);
-        while !made.is_empty() {
-            let most = made.len().min(READ_BYTES);
-            let count = self.content.read_at(self.offset, self.buffer.get_mut(..most).unwrap_or_default())?;
-            let Some((now, later)) = made.split_at_checked(count).filter(|_| count > 0) else { return Ok(false) };
-            if self.buffer.get(..count) != Some(now) {
-                return Ok(false);
-            }
-            self.offset = self.offset.saturating_add(length(now));
-            made = later;
-        }
-        Ok(true)
     }
 }
 

@@ -16,18 +16,21 @@ pub mod header;
 mod huffman;
 mod inflate;
 pub mod klauspost;
+mod maker;
 mod member;
 pub mod pigz;
 mod plain;
+mod prove;
 mod token;
 pub mod zlib;
 
 pub use bits::{Bits, BlockStart};
 pub use content::{At, Content};
-pub use encoder::Encoder;
+pub use encoder::{Anew, Encoder};
 pub use find::{Made, Plan, Reason, Verdict, find};
 pub use inflate::Inflate;
-pub use member::{Maker, Member, Scratch, Stretch, TRAILER_BYTES};
+pub use maker::Maker;
+pub use member::{Member, Scratch, Stretch, TRAILER_BYTES};
 pub use plain::Inflated;
 
 /// An encoder that runs over one deflate stream from its beginning to its end, in bounded memory.

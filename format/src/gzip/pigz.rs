@@ -7,7 +7,7 @@
 
 use super::zlib::block::Block;
 use super::zlib::stream;
-use super::{Bits, Deflate};
+use super::{Anew, Bits, Deflate};
 
 /// The size of a piece unless the user of pigz chose one.
 pub const PIECE_BYTES: usize = 128 << 10;
@@ -23,7 +23,7 @@ pub fn block(level: u8, history: &[u8], plain: &[u8], is_last: bool, out: &mut B
 }
 
 fn block_at(level: u8, history: &[u8], (plain, offset): (&[u8], u64), is_last: bool, out: &mut Bits) {
-    let mut encoder = stream(level, MEM_LEVEL, history, offset);
+    let mut encoder = stream(level, MEM_LEVEL, history, offset, 0);
     encoder.write(plain, out);
     if is_last {
         encoder.finish(out);
@@ -56,7 +56,13 @@ impl Encoder {
     /// At a level from 0 to 9, with pieces of [`PIECE_BYTES`].
     #[must_use]
     pub fn new(level: u8) -> Self {
-        Self { level, bytes: Vec::new(), history: 0, offset: 0 }
+        Self::anew(level, Anew { from: 0, at: 0 })
+    }
+
+    /// The same as it goes on with the piece at `anew.at`: it is to be given what begins at `anew.from`.
+    pub(super) fn anew(level: u8, anew: Anew) -> Self {
+        let history = usize::try_from(anew.at.saturating_sub(anew.from)).unwrap_or(usize::MAX);
+        Self { level, bytes: Vec::new(), history, offset: anew.at }
     }
 
     fn gathered(&self) -> usize {

@@ -9,6 +9,7 @@ use std::ops;
 use std::sync::Arc;
 
 use super::frames::{Chunk, Content};
+use super::line::is_made_whole;
 use super::{Inner, Located};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -128,7 +129,7 @@ impl Form {
         match row.kind {
             PieceKind::Raw { .. } => None,
             PieceKind::Replay { .. } => Some((false, end)),
-            PieceKind::Restart { .. } => Some((row.position == place, end)),
+            PieceKind::Restart { segment } => Some((row.position == place && is_made_whole(row.bytes, &segment), end)),
         }
     }
 

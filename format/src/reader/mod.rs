@@ -9,6 +9,7 @@ mod ahead;
 mod base;
 pub(crate) mod form;
 mod frames;
+mod line;
 mod older;
 mod reach;
 mod replay;
@@ -19,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use base::Base;
 pub use frames::Chunk;
+pub use older::Past;
 pub use reach::Reach;
 pub use stream::Stream;
 
@@ -197,6 +199,12 @@ impl Reader {
     /// From now on looks there too for what runs refer to. The first one that is told stays.
     pub fn look_in(&self, base: Arc<dyn Base>) {
         let _ = self.inner.base.set(base);
+    }
+
+    /// How many plain bytes encoders took so far, to make gzip blobs again.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> u64 {
+        self.inner.replays.taken_bytes.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// The open volumes of a set, by number.

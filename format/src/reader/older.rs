@@ -1,63 +1,132 @@
-//! The reader as [`Older`]: the plain forms of earlier sets, for one who writes a new set after them.
+//! [`Past`]: the plain forms of earlier sets, for one who writes a new set after them, and what it costs to read them.
+//!
+//! **Invariants.** Depth and cost are those of the frames that a reader will have to open; what turns in a circle ends in an error.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
 
 use super::form::{Form, Steps, frame_header};
 use super::{Inner, Reader};
+use crate::cache::lock;
 use crate::delta::{Older, Slice};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::layout::{Codec, MAX_PREFIX_BYTES};
-use crate::recipe::{Part, Range};
+use crate::index::FrameRow;
+use crate::layout::{Codec, MAX_DEPTH, MAX_PREFIX_BYTES};
+use crate::recipe::{Part, Range, Run};
+use crate::volume::Volume;
 
-impl Older for Reader {
-    fn plain(&self, blob: &Digest, offset: u64, bytes: u64) -> Result<Slice> {
-        let located = self.inner.must_locate(blob)?;
-        let form = Form::plain(&located)?;
-        let mut buffer = vec![0; crate::error::cap(bytes, MAX_PREFIX_BYTES, "slice of an earlier blob")?];
-        let count = self.inner.fill(&form, offset, &mut buffer)?;
-        buffer.truncate(count);
-        let depth = self.inner.depth(&form, offset, bytes, &mut Steps::default())?;
-        Ok(Slice { bytes: buffer, depth })
+/// The plain forms of the blobs of some sets.
+pub struct Past {
+    reader: Reader,
+    /// Of frames with a prefix, by volume and place in its stream: their depth, and how many frames they take.
+    costs: Mutex<HashMap<(u64, u64), Cost>>,
+}
+
+/// What it takes to read something.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    /// How deep prefixes are.
+    depth: u8,
+    /// How many frames must be opened.
+    frames: u64,
+}
+
+impl Cost {
+    fn and(self, other: Self) -> Self {
+        Self { depth: self.depth.max(other.depth), frames: self.frames.saturating_add(other.frames) }
     }
 }
 
-impl Inner {
-    /// How deep the prefixes are of the frames that bytes of a form lie in.
-    fn depth(&self, form: &Form, offset: u64, bytes: u64, steps: &mut Steps) -> Result<u8> {
+impl Past {
+    /// What `reader` reads.
+    #[must_use]
+    pub fn new(reader: Reader) -> Self {
+        Self { reader, costs: Mutex::default() }
+    }
+}
+
+impl Older for Past {
+    fn plain(&self, blob: &Digest, offset: u64, bytes: u64) -> Result<Slice> {
+        let inner = &self.reader.inner;
+        let located = inner.must_locate(blob)?;
+        let form = Form::plain(&located)?;
+        let mut buffer = vec![0; crate::error::cap(bytes, MAX_PREFIX_BYTES, "slice of an earlier blob")?];
+        let count = inner.fill(&form, offset, &mut buffer)?;
+        buffer.truncate(count);
+        let cost = Look::new(inner, &self.costs).form(&form, offset, bytes, &mut Steps::default())?;
+        Ok(Slice { bytes: buffer, depth: cost.depth, frames: cost.frames })
+    }
+}
+
+/// A look at what reading takes.
+struct Look<'a> {
+    inner: &'a Inner,
+    costs: &'a Mutex<HashMap<(u64, u64), Cost>>,
+    /// Frames that were counted, by volume and place in its stream.
+    counted: RefCell<HashSet<(u64, u64)>>,
+}
+
+impl<'a> Look<'a> {
+    fn new(inner: &'a Inner, costs: &'a Mutex<HashMap<(u64, u64), Cost>>) -> Self {
+        Self { inner, costs, counted: RefCell::default() }
+    }
+
+    fn form(&self, form: &Form, offset: u64, bytes: u64, steps: &mut Steps) -> Result<Cost> {
         let (mut at, end) = (offset, offset.saturating_add(bytes).min(form.bytes));
-        let mut depth = 0;
+        let mut cost = Cost::default();
         while at < end {
             steps.take()?;
-            let Some((part, into)) = form.part_at(at)? else { return Ok(depth) };
+            let Some((part, into)) = form.part_at(at)? else { return Ok(cost) };
             let count = part.bytes().saturating_sub(into).min(end.saturating_sub(at)).max(1);
-            depth = depth.max(match part {
-                Part::Range(range) => self.range_depth(form.set, &range, into, count)?,
-                Part::Run(run) => {
-                    let runs = steps.enter(&run)?;
-                    let located = self.locate(form.set, &run.digest)?.ok_or_else(|| self.nowhere(form.set, &run.digest))?;
-                    let depth = self.depth(&Form::plain(&located)?, run.offset.saturating_add(into), count, steps)?;
-                    steps.leave(runs);
-                    depth
-                }
+            cost = cost.and(match part {
+                Part::Range(range) => self.range(form.set, &range, into, count, steps)?,
+                Part::Run(run) => self.run(form.set, &Run { offset: run.offset.saturating_add(into), bytes: count, ..run }, steps)?,
             });
             at = at.saturating_add(count);
         }
-        Ok(depth)
+        Ok(cost)
     }
 
-    fn range_depth(&self, set: usize, range: &Range, into: u64, count: u64) -> Result<u8> {
-        let volume = self.volume(set, range.volume)?;
-        let (mut at, mut depth) = (range.offset.saturating_add(into), 0);
+    fn run(&self, set: usize, run: &Run, steps: &mut Steps) -> Result<Cost> {
+        let runs = steps.enter(run)?;
+        let located = self.inner.locate(set, &run.digest)?.ok_or_else(|| self.inner.nowhere(set, &run.digest))?;
+        let cost = self.form(&Form::plain(&located)?, run.offset, run.bytes, steps)?;
+        steps.leave(runs);
+        Ok(cost)
+    }
+
+    fn range(&self, set: usize, range: &Range, into: u64, count: u64, steps: &mut Steps) -> Result<Cost> {
+        let volume = self.inner.volume(set, range.volume)?;
+        let (mut at, mut cost) = (range.offset.saturating_add(into), Cost::default());
         let end = at.saturating_add(count);
         while at < end {
             let row = volume.frame_at(at)?;
-            if row.codec != 1 {
-                let Codec::Prefix { depth: own, .. } = frame_header(volume, &row)?.codec else {
-                    return Err(Error::new(Kind::Unsupported, "frame: its codec is unknown"));
-                };
-                depth = depth.max(own);
-            }
+            let frame = if row.codec == 1 { Cost { depth: 0, frames: 1 } } else { self.patch(set, volume, &row, steps)? };
+            let is_new = self.counted.borrow_mut().insert((volume.cache().1, row.stream_offset));
+            cost = cost.and(if is_new { frame } else { Cost { frames: 0, ..frame } });
             at = row.stream_offset.saturating_add(row.plain_bytes.into()).max(at.saturating_add(1));
         }
-        Ok(depth)
+        Ok(cost)
+    }
+
+    /// A frame with a prefix takes what its prefix takes.
+    fn patch(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Cost> {
+        let key = (volume.cache().1, row.stream_offset);
+        if let Some(known) = lock(self.costs).get(&key) {
+            return Ok(*known);
+        }
+        let Codec::Prefix { depth, runs } = frame_header(volume, row)?.codec else {
+            return Err(Error::new(Kind::Unsupported, "frame: its codec is unknown"));
+        };
+        let (mut cost, own) = (Cost { depth, frames: 1 }, Self::new(self.inner, self.costs));
+        for run in &runs {
+            cost.frames = cost.frames.saturating_add(own.run(set, run, steps)?.frames);
+        }
+        // What claims less than it is deep would be refused by a reader.
+        let cost = Cost { depth: cost.depth.min(MAX_DEPTH), ..cost };
+        lock(self.costs).insert(key, cost);
+        Ok(cost)
     }
 }

@@ -1,40 +1,40 @@
 //! [`Replays`]: the bytes of blobs that encoders make again from the plain form.
 //!
-//! **Invariants.** What an encoder made is given out only if its CRC is that of the index, where it can begin anew at
-//! restarts; without them the CRC is compared at the end, and whoever reads a whole blob compares its digest. Memory: the
-//! budget of stretches, and [`MAX_OPEN`] encoders at work.
+//! **Invariants.** What an encoder made is given out only if its CRC is that of the index. Of a stretch too long to be made
+//! as a whole the CRC is compared at its end, and whoever reads a whole blob compares its digest. Memory: the budget of
+//! stretches, and as many encoders at work as `line` keeps.
 //!
-//! *Not here:* the encoders (`gzip`); where plain bytes lie (`form`).
+//! *Not here:* the encoders (`gzip`); encoders that are one stream (`line`); where plain bytes lie (`form`).
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::Inner;
 use super::ahead::Makers;
 use super::form::{Form, Steps};
 use super::frames::{Chunk, Content};
+use super::line::{Open, is_made_whole};
 use crate::cache::{Cache, lock};
 use crate::codec::length;
 use crate::error::{Error, Kind, Result};
-use crate::gzip::{Maker, Member, Scratch, Stretch};
+use crate::gzip::{Member, Scratch, Stretch};
 use crate::index::{PieceKind, PieceRow, Segment};
 
-/// Encoders without restarts that wait to be asked for more.
-const MAX_OPEN: usize = 8;
 /// Members whose parameters are kept.
 const MAX_MEMBERS: usize = 64;
-/// Plain bytes that an encoder without restarts takes at a time.
-const FEED_BYTES: u64 = 128 << 10;
 
 /// What was made again, and who is at it.
 pub(super) struct Replays {
     made: Cache<(u64, u64), Content>,
-    open: Mutex<VecDeque<Open>>,
+    pub(super) open: Mutex<VecDeque<Open>>,
     /// As many as there were threads at it at once.
     at_work: Mutex<Vec<AtWork>>,
     members: Mutex<VecDeque<Known>>,
     /// Who makes stretches now.
     pub(super) makers: Makers,
+    /// Plain bytes that encoders took.
+    pub(super) taken_bytes: AtomicU64,
 }
 
 /// What a thread makes stretches with, to be used again.
@@ -49,39 +49,27 @@ struct Known {
     volume: u64,
     /// The positions of its rows: from the first one up to the last one that was looked at.
     rows: std::ops::RangeInclusive<u64>,
-    member: Arc<Member>,
+    begun: Begun,
 }
 
-/// An encoder at work.
-struct Open {
-    /// The volume, and the position of its row.
-    key: (u64, u64),
-    maker: Maker,
-    /// The last bytes made, and where they begin in the piece.
-    made: Arc<Content>,
-    made_at: u64,
+/// The member that a row belongs to.
+#[derive(Clone)]
+pub(super) struct Begun {
+    pub(super) member: Arc<Member>,
+    /// Where in the plain form it begins.
+    pub(super) plain_offset: u64,
 }
 
 impl Replays {
     pub(super) fn new(budget_bytes: u64) -> Self {
         let makers = Makers::new(std::thread::available_parallelism().map_or(1, usize::from));
-        Self { made: Cache::new(budget_bytes), open: Mutex::default(), members: Mutex::default(), at_work: Mutex::default(), makers }
+        let (made, taken_bytes) = (Cache::new(budget_bytes), AtomicU64::new(0));
+        Self { made, open: Mutex::default(), members: Mutex::default(), at_work: Mutex::default(), makers, taken_bytes }
     }
 
-    /// The encoder at work on `key` that has come closest to `at` and not beyond.
-    fn take(&self, key: (u64, u64), at: u64) -> Option<Open> {
-        let mut open = lock(&self.open);
-        let fits = |one: &(usize, &Open)| one.1.key == key && one.1.made_at <= at;
-        let (best, _) = open.iter().enumerate().filter(fits).max_by_key(|(_, one)| one.made_at)?;
-        open.remove(best)
-    }
-
-    fn put(&self, one: Open) {
-        let mut open = lock(&self.open);
-        if open.len() >= MAX_OPEN {
-            open.pop_front();
-        }
-        open.push_back(one);
+    /// An encoder took these.
+    pub(super) fn count(&self, plain: &[u8]) {
+        self.taken_bytes.fetch_add(length(plain), Ordering::Relaxed);
     }
 }
 
@@ -92,36 +80,38 @@ impl Inner {
         let (PieceKind::Replay { segment, .. } | PieceKind::Restart { segment }) = row.kind else {
             return Err(Error::new(Kind::Usage, "a raw piece is not replayed"));
         };
-        let member = self.member(form, first, row)?;
+        let begun = self.begun(form, first, row)?;
         let plain = form.input().ok_or_else(|| damaged(form, "it is made from a plain form that is not listed"))?;
         if segment.plain_offset.checked_add(segment.plain_bytes).is_none_or(|end| end > plain.bytes) {
             return Err(damaged(form, "a replay needs more than its plain form has"));
         }
         let most = most.min(row.bytes.saturating_sub(into));
-        match member.restart_bytes() {
-            None => self.one_stream(form, &plain, row, &segment, &member, (into, most), steps),
-            Some(step) => {
-                let key = (form.volume.cache().1, row.position);
-                let made = self.replays.made.get_or_load(key, || self.stretch(form, &plain, first, row, &segment, &member, step, steps))?;
-                Ok(Chunk::of(made, into, most))
-            }
+        if begun.member.piece_bytes().is_none() && !is_made_whole(row.bytes, &segment) {
+            return self.in_turn(&self.line(form, &plain, first, row, &segment, &begun, steps)?, (into, most), steps);
         }
+        let make = || match begun.member.piece_bytes() {
+            None => self.whole(&self.line(form, &plain, first, row, &segment, &begun, steps)?, steps),
+            Some(step) => self.stretch(form, &plain, first, row, &segment, &begun.member, step, steps),
+        };
+        let made = self.replays.made.get_or_load((form.volume.cache().1, row.position), make)?;
+        Ok(Chunk::of(made, into, most))
     }
 
     /// The member that a row belongs to: of a restart, the one of the rows before.
-    fn member(&self, form: &Form, first: u64, row: &PieceRow) -> Result<Arc<Member>> {
+    fn begun(&self, form: &Form, first: u64, row: &PieceRow) -> Result<Begun> {
         let volume = form.volume.cache().1;
         let mut at = row.clone();
         loop {
-            if let Some(member) = self.replays.known(volume, at.position, row.position) {
-                return Ok(member);
+            if let Some(begun) = self.replays.known(volume, at.position, row.position) {
+                return Ok(begun);
             }
             match &at.kind {
-                PieceKind::Replay { encoder, parameters, .. } => {
+                PieceKind::Replay { encoder, parameters, segment } => {
                     let member = Member::decode(*encoder, parameters);
                     let member = Arc::new(member.map_err(|error| form.volume.placed(error.context(format!("blob {}", form.blob))))?);
-                    self.replays.learn(Known { volume, rows: at.position..=row.position, member: Arc::clone(&member) });
-                    return Ok(member);
+                    let begun = Begun { member, plain_offset: segment.plain_offset };
+                    self.replays.learn(Known { volume, rows: at.position..=row.position, begun: begun.clone() });
+                    return Ok(begun);
                 }
                 PieceKind::Restart { .. } if at.position > first => at = form.volume.piece_at(at.position.saturating_sub(1))?,
                 _ => return Err(damaged(form, "a restart follows no replay")),
@@ -129,7 +119,7 @@ impl Inner {
         }
     }
 
-    /// Makes one stretch between restarts.
+    /// Makes one piece.
     #[expect(clippy::too_many_arguments, reason = "one row, and everything that it is looked at with")]
     fn stretch(
         &self,
@@ -153,6 +143,7 @@ impl Inner {
         let mut at_work = lock(&self.replays.at_work).pop().unwrap_or_default();
         let from = segment.plain_offset.saturating_sub(before);
         self.gather(&mut at_work.plain, plain, from, before.saturating_add(segment.plain_bytes), steps)?;
+        self.replays.count(&at_work.plain);
         let history_bytes = usize::try_from(before).unwrap_or(usize::MAX);
         let stretch = Stretch { bytes: &at_work.plain, history_bytes, is_first, is_last: !goes_on };
         // What it makes is about as long as the row says, or it is damaged.
@@ -176,57 +167,17 @@ impl Inner {
         }
         Ok(())
     }
-
-    /// Goes on with an encoder that has no restarts, or begins it.
-    #[expect(clippy::too_many_arguments, reason = "one row, and everything that it is looked at with")]
-    fn one_stream(
-        &self,
-        form: &Form,
-        plain: &Form,
-        row: &PieceRow,
-        segment: &Segment,
-        member: &Member,
-        (into, most): (u64, u64),
-        steps: &mut Steps,
-    ) -> Result<Chunk> {
-        let key = (form.volume.cache().1, row.position);
-        let begin =
-            || Open { key, maker: Maker::new(member.encoder, &member.header), made: self.frames.own(Vec::new()).into(), made_at: 0 };
-        let mut open = self.replays.take(key, into).unwrap_or_else(begin);
-        while open.made_at.saturating_add(open.made.len()) <= into {
-            open.made_at = open.made_at.saturating_add(open.made.len());
-            let taken = open.maker.plain_bytes();
-            let left = segment.plain_bytes.saturating_sub(taken);
-            if left > 0 {
-                let chunk = self.chunk(plain, segment.plain_offset.saturating_add(taken), left.min(FEED_BYTES), steps)?;
-                open.maker.write(&chunk);
-            } else if open.maker.made_bytes() < row.bytes {
-                open.maker.finish(member.trailer);
-                let check = open.maker.restarts().first().map(|first| first.check);
-                if open.maker.made_bytes() != row.bytes || check != Some(segment.check) {
-                    return Err(damaged(form, "what its encoder made is not what the index says"));
-                }
-            }
-            open.made = Arc::new(self.frames.own(open.maker.take()));
-            if open.maker.made_bytes() > row.bytes {
-                return Err(damaged(form, "its encoder makes more than the index says"));
-            }
-        }
-        let chunk = Chunk::of(Arc::clone(&open.made), into.saturating_sub(open.made_at), most);
-        self.replays.put(open);
-        Ok(chunk)
-    }
 }
 
 impl Replays {
     /// The member whose rows reach to `from`; they then reach to `to` as well.
-    fn known(&self, volume: u64, from: u64, to: u64) -> Option<Arc<Member>> {
+    fn known(&self, volume: u64, from: u64, to: u64) -> Option<Begun> {
         let mut members = lock(&self.members);
         let known = members.iter_mut().find(|known| known.volume == volume && known.rows.contains(&from))?;
         if to > *known.rows.end() {
             known.rows = *known.rows.start()..=to;
         }
-        Some(Arc::clone(&known.member))
+        Some(known.begun.clone())
     }
 
     fn learn(&self, known: Known) {
@@ -238,7 +189,7 @@ impl Replays {
     }
 }
 
-fn damaged(form: &Form, why: &str) -> Error {
+pub(super) fn damaged(form: &Form, why: &str) -> Error {
     form.volume.placed(Error::damaged(format!("blob {}: {why}", form.blob)))
 }
 

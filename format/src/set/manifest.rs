@@ -80,8 +80,11 @@ pub enum ParentSet {
     },
     /// What a destination holds.
     Receipt {
-        /// The SHA-256 of the receipt.
+        /// The SHA-256 of the receipt, in canonical form.
         root: Digest,
+        /// The destination, for people; only what it holds completes the set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        destination: Option<String>,
     },
 }
 
@@ -192,7 +195,7 @@ impl SetManifest {
         match &self.parent {
             None => Parent::None,
             Some(ParentSet::Set { id, root, .. }) => Parent::Set { id: *id, root: *root },
-            Some(ParentSet::Receipt { root }) => Parent::Receipt { root: *root },
+            Some(ParentSet::Receipt { root, .. }) => Parent::Receipt { root: *root },
         }
     }
 
@@ -327,7 +330,8 @@ mod tests {
 
     #[test]
     fn a_manifest_comes_back() {
-        for parent in [None, sample().parent, Some(ParentSet::Receipt { root: Digest::of(b"receipt") })] {
+        let receipt = |destination| ParentSet::Receipt { root: Digest::of(b"receipt"), destination };
+        for parent in [None, sample().parent, Some(receipt(None)), Some(receipt(Some("docker://lab".into())))] {
             let set = SetManifest { parent, ..sample() };
             assert_eq!(SetManifest::parse(&set.to_bytes().expect("bytes")).expect("a manifest"), set);
         }

@@ -59,6 +59,9 @@ struct OpenFrame {
     waiting_bytes: u64,
 }
 
+/// Where the chunks of some content lie, and which they are, with their offsets in it.
+pub(super) type Cut = (Vec<Spot>, Vec<(Key, u64)>);
+
 /// What turns content into frames.
 pub(super) struct Builder {
     pool: Pool,
@@ -127,7 +130,7 @@ impl Builder {
         shape: Shape,
         content: &mut dyn Read,
         mut after: impl FnMut(&mut Self) -> Result<()>,
-    ) -> Result<(Vec<Spot>, Vec<(Key, u64)>)> {
+    ) -> Result<Cut> {
         let earlier = Arc::clone(&self.earlier);
         let mut layer = Layer::new(&earlier, shape);
         let mut chunker = Chunker::new(shape);

@@ -337,7 +337,7 @@ fn header_of(head: &Head, kind: VolumeKind, number: u32, cap: u64) -> Header {
     let parent = match &head.parent {
         None => Parent::None,
         Some(ParentSet::Set { id, root, .. }) => Parent::Set { id: *id, root: *root },
-        Some(ParentSet::Receipt { root }) => Parent::Receipt { root: *root },
+        Some(ParentSet::Receipt { root, .. }) => Parent::Receipt { root: *root },
     };
     let (set, lineage, generation, time) = (head.set, head.lineage.id, head.generation, head.time);
     Header { kind, compatible: 0, incompatible: 0, set, lineage, generation, number, cap, time, parent }

@@ -125,7 +125,7 @@ fn pack(content: Vec<u8>, how: How) -> Result<Packed> {
 
 /// Compresses content after older versions of it, where that is worth what it costs to read it.
 fn patch(content: &[u8], level: i32, prefix: &Prefix, earlier: &Earlier) -> Result<(Codec, Vec<u8>)> {
-    let (runs, Slice { bytes, depth }) = prefix.read(earlier)?;
+    let (runs, Slice { bytes, depth, .. }) = prefix.read(earlier)?;
     let depth = depth.saturating_add(1);
     if runs.is_empty() || depth > MAX_DEPTH {
         return Ok((Codec::Zstd, frame::compress(content, level)?));
@@ -136,6 +136,6 @@ fn patch(content: &[u8], level: i32, prefix: &Prefix, earlier: &Earlier) -> Resu
         return Ok((codec, patched));
     }
     let alone = frame::compress(content, level)?;
-    let gains = patched.len() < alone.len() / 8 * 7;
+    let gains = patched.len() < alone.len().saturating_sub(alone.len() / 8);
     Ok(if gains { (codec, patched) } else { (Codec::Zstd, alone) })
 }

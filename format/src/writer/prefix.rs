@@ -1,7 +1,7 @@
 //! [`Prefix`]: what a frame is compressed after: older versions of what it holds.
 //!
-//! **Invariants.** At most [`MAX_PREFIX_BYTES`], of frames whose own prefixes are less than [`MAX_DEPTH`] deep. What cannot be
-//! read is left out.
+//! **Invariants.** At most [`MAX_PREFIX_BYTES`], of frames whose own prefixes are less than [`MAX_DEPTH`] deep, and at most
+//! [`MAX_FRAMES`] of them, theirs counted. What cannot be read is left out.
 
 use super::layer::Hint;
 use crate::codec::length;
@@ -12,6 +12,9 @@ use crate::recipe::Run;
 
 /// How far around an older version one looks at the most, in bytes.
 const MAX_MARGIN: u64 = 1 << 20;
+/// How many frames a reader may have to open for a prefix, counted for each of its stretches: with prefixes of prefixes it could
+/// be any number.
+const MAX_FRAMES: u64 = 512;
 /// A region of a frame takes about this much of its header; so many plain bytes must come with each.
 const BYTES_PER_REGION: usize = 4096;
 
@@ -55,11 +58,12 @@ impl Prefix {
             let blob = earlier.chunks.blob(region.blob)?;
             let bytes = region.end.saturating_sub(region.begin);
             let Ok(slice) = versions.read(&blob.digest, region.begin, bytes) else { continue };
-            if slice.depth >= MAX_DEPTH || length(&slice.bytes) != bytes {
+            let frames = all.frames.saturating_add(slice.frames);
+            if slice.depth >= MAX_DEPTH || frames > MAX_FRAMES || length(&slice.bytes) != bytes {
                 continue;
             }
             all.bytes.extend(slice.bytes);
-            all.depth = all.depth.max(slice.depth);
+            (all.depth, all.frames) = (all.depth.max(slice.depth), frames);
             runs.push(Run { digest: blob.digest, offset: region.begin, bytes });
         }
         Ok((runs, all))
@@ -68,8 +72,8 @@ impl Prefix {
     /// The regions with what is around them, as far as a prefix may go; what touches is one.
     fn widened(&self, earlier: &Earlier) -> Result<Vec<Region>> {
         let wanted = self.regions.iter().fold(0u64, |sum, region| sum.saturating_add(region.end.saturating_sub(region.begin)));
-        let sides = length_of(&self.regions).saturating_mul(2).max(1);
-        let margin = (MAX_PREFIX_BYTES.saturating_sub(wanted) / sides).min(MAX_MARGIN);
+        let sides = length_of(&self.regions).saturating_mul(2);
+        let margin = MAX_PREFIX_BYTES.saturating_sub(wanted).checked_div(sides).unwrap_or_default().min(MAX_MARGIN);
         let mut wide: Vec<Region> = Vec::new();
         for region in &self.regions {
             let plain_bytes = earlier.chunks.blob(region.blob)?.plain_bytes;

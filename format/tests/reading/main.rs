@@ -7,5 +7,6 @@ mod hostile;
 mod made;
 mod members;
 mod replay;
+mod restarts;
 mod round_trip;
 mod scan;

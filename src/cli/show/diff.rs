@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::changes;
 use super::list::short;
 use crate::cli::figures::{bytes, count};
 use crate::cli::safe::safe;
@@ -25,6 +26,7 @@ pub(in crate::cli) fn text(compared: &Compared) -> String {
         table.row([format!("~ {}", image.name), format!("{} -> {}", short(&image.from), short(&image.to))]);
     }
     let mut text = table.lines("");
+    compared.files.iter().flatten().for_each(|inside| text.push_str(&changes::block(inside)));
     let (added, removed, moved) = (difference.added.len(), difference.removed.len(), difference.moved.len());
     let _ = writeln!(text, "images   {added} added, {removed} removed, {moved} moved, {} the same", difference.same);
     let amount = |of: &Amount| format!("{}, {}", count(of.blobs, "blob"), bytes(of.bytes));
@@ -60,7 +62,7 @@ pub(in crate::cli) mod tests {
             blobs_removed: Amount { blobs: 1, bytes: 7 },
             unknown: vec![unknown],
         };
-        Compared { a: "x".into(), b: "oci:y".into(), difference }
+        Compared { a: "x".into(), b: "oci:y".into(), difference, files: None }
     }
 
     #[test]

@@ -67,7 +67,8 @@ fn sets(lineage: &[SetLine]) -> String {
 pub(super) fn builds_on(set: &SetLine) -> String {
     let parent = match &set.parent {
         SetParent::Base => return "base".to_owned(),
-        SetParent::Receipt => "delta on a receipt".to_owned(),
+        SetParent::Receipt { destination: Some(destination) } => format!("delta on what {destination} holds"),
+        SetParent::Receipt { destination: None } => "delta on a receipt".to_owned(),
         SetParent::Set { generation: Some(generation), .. } => format!("delta on set {generation}"),
         SetParent::Set { id, generation: None } => format!("delta on set id {}", crate::workflow::short_id(id)),
     };

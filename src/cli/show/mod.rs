@@ -2,11 +2,13 @@
 //!
 //! **Invariants.** No colours and no terminal here. Every foreign text is made safe, field by field.
 
+pub(super) mod changes;
 pub(super) mod diff;
 pub(super) mod gather;
 pub(super) mod inspect;
 pub(super) mod list;
 pub(super) mod plan;
+pub(super) mod receipt;
 pub(super) mod sync;
 pub(super) mod verify;
 pub(super) mod why;

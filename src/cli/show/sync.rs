@@ -9,7 +9,7 @@ use crate::cli::safe::safe;
 use crate::image::place::Location;
 use crate::transfer::{Class, Ending};
 use crate::workflow::label;
-use crate::workflow::sync::{Count, Depth, GzipShare, Outcome, SetOutcome};
+use crate::workflow::sync::{Count, Depth, GzipShare, Outcome, ParentOutcome, SetOutcome};
 
 /// So many names are listed; of more, the list is in a file.
 const MOST_NAMES: usize = 5;
@@ -40,6 +40,9 @@ fn plan(outcome: &Outcome, to: &Location) -> String {
     }
     if let Some(space) = space {
         let _ = writeln!(text, "      space: at most {} here and {} while it runs", bytes(space.set_bytes), bytes(space.running_bytes));
+    }
+    if let Some(parent) = &outcome.parent {
+        let _ = writeln!(text, "      {}: needs {}", delta_on(parent, outcome.depth), needed(parent));
     }
     if let Some(back) = &outcome.read_back {
         let (read, kept, blobs) = (bytes(back.bytes), bytes(back.spool_bytes), count(back.blobs, "old blob"));
@@ -82,7 +85,7 @@ fn set_text(set: &SetOutcome) -> String {
         0 => String::new(),
         blobs => format!(" ({:.2})", set.stored_bytes as f64 / blobs as f64),
     };
-    let parent = set.parent.map_or("base".to_owned(), |parent| format!("{} on set {parent}", depth(set.depth)));
+    let parent = set.parent.as_ref().map_or("base".to_owned(), |parent| delta_on(parent, set.depth));
     let partial = if set.items_complete < set.items { " · PARTIAL" } else { "" };
     let mut text = format!(
         "set {} of \"{}\" · {} · {} in {}{ratio} · {} · {parent}{partial}\n",
@@ -94,15 +97,39 @@ fn set_text(set: &SetOutcome) -> String {
         count(set.volumes.len(), "volume"),
     );
     let _ = writeln!(text, "  root   {}   ({})", label(&set.root), set.root);
+    if !set.merged_from.is_empty() {
+        let _ = writeln!(text, "  merged {} into one base", count(set.merged_from.len(), "set"));
+    }
     text += &gzip(&set.gzip);
-    let needs =
-        set.parent.map_or(String::new(), |parent| format!("   needs set {parent} on the far side, or its blobs in the registry there"));
+    let needs = set.parent.as_ref().filter(|_| set.chain > 0).map_or(String::new(), |parent| format!("   needs {}", needed(parent)));
     for (at, volume) in set.volumes.iter().enumerate() {
         let needs = if at == 0 { needs.as_str() } else { "" };
         let released = if volume.released { "   (let go)" } else { "" };
         let _ = writeln!(text, "  carry  {}   {}{released}{needs}", safe(&volume.path.display().to_string()), bytes(volume.bytes));
     }
     text
+}
+
+/// `delta by patches on set 1`
+fn delta_on(parent: &ParentOutcome, deep: Option<Depth>) -> String {
+    match parent {
+        ParentOutcome::Set { generation, .. } => format!("{} on set {generation}", depth(deep)),
+        ParentOutcome::Receipt { destination, .. } => format!("{} on what {} holds", depth(deep), safe(destination)),
+    }
+}
+
+/// What must be on the far side.
+fn needed(parent: &ParentOutcome) -> String {
+    match parent {
+        ParentOutcome::Set { generation, confirmed, .. } => {
+            let unsure = if *confirmed { "" } else { " (no receipt says that it arrived)" };
+            format!("set {generation} on the far side, or its blobs in the registry there{unsure}")
+        }
+        ParentOutcome::Receipt { destination, time, .. } => {
+            let day = time.split('T').next().unwrap_or_default();
+            format!("what {} held on {}, and no other place has", safe(destination), safe(day))
+        }
+    }
 }
 
 /// A delta by how deep it goes.
@@ -204,6 +231,7 @@ pub(in crate::cli) mod tests {
         Outcome {
             plan: Summary { images: 12, blobs: 41, bytes_to_fetch: 1_975_684_956, blobs_there: 3, bytes_there: 7, ..Summary::default() },
             dry_run: false,
+            parent: None,
             space: Some(Space { set_bytes: 1 << 30, running_bytes: 310 << 20, about_bytes: 1 << 30, volumes: 1, cap_bytes: 4 << 30 }),
             read_back: None,
             parent_data: None,
@@ -225,8 +253,10 @@ pub(in crate::cli) mod tests {
             id: "00".repeat(16),
             generation: 2,
             root,
-            parent: Some(1),
+            parent: Some(ParentOutcome::Set { generation: 1, id: "01".repeat(16), root, confirmed: true }),
+            chain: 1,
             depth: Some(Depth::Patch),
+            merged_from: vec![2, 1],
             items_complete: complete,
             items: 2,
             blob_bytes: 2 << 30,
@@ -248,11 +278,30 @@ pub(in crate::cli) mod tests {
         let root = Digest::of(b"root");
         let expected = format!(
             "set 2 of \"disk\" · 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta by patches on set 1\n  root   {}   ({root})\n  \
+             merged 2 sets into one base\n  \
              carry  /mnt/disk/a.tar   1 GiB   needs set 1 on the far side, or its blobs in the registry there\n  \
              next   ocm verify /mnt/disk\n",
             label(&root)
         );
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_must_be_there_is_named_and_whether_a_receipt_says_that_it_is() {
+        let (id, root) = ("01".repeat(16), Digest::of(b"root"));
+        let unsure = ParentOutcome::Set { generation: 1, id, root, confirmed: false };
+        let receipt = ParentOutcome::Receipt { destination: "docker://lab".into(), time: "2026-11-21T10:00:00Z".into(), root };
+        for (parent, chain, delta, needs) in [
+            (unsure.clone(), 1, "delta on set 1\n", "in the registry there (no receipt says that it arrived)\n"),
+            (unsure, 0, "delta on set 1\n", "1 GiB\n"),
+            (receipt, 1, "delta on what docker://lab holds\n", "needs what docker://lab held on 2026-11-21, and no other place has\n"),
+        ] {
+            let set = SetOutcome { parent: Some(parent.clone()), chain, depth: None, ..set(2) };
+            let text = shown(&Outcome { set: Some(set), ..outcome(vec![done("q.io/a:1", Some(5))]) }, "d");
+            assert!(text.contains(delta) && text.contains(needs), "{text}");
+            let plan = shown(&Outcome { dry_run: true, parent: Some(parent), ..outcome(vec![]) }, "d");
+            assert!(plan.contains(&delta.replace('\n', ": needs ")), "{plan}");
+        }
     }
 
     #[test]

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ocm_format::delta::{Earlier, Versions};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ground::layers;
 use crate::monitor::{Event, Monitor};
 
 /// How deep a delta goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Depth {
     /// Blobs that the parent has are not written again.
@@ -48,6 +48,18 @@ pub enum ParentData {
     Registry,
     /// They are not read.
     Nowhere,
+}
+
+impl ParentData {
+    /// What the options of a set call it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Beside | Self::In(_) => "volumes",
+            Self::Registry => "registry",
+            Self::Nowhere => "none",
+        }
+    }
 }
 
 /// What a delta may use.

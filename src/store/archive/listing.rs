@@ -98,7 +98,10 @@ pub enum SetParent {
         generation: Option<u32>,
     },
     /// What a destination holds.
-    Receipt,
+    Receipt {
+        /// The destination, where that is known.
+        destination: Option<String>,
+    },
 }
 
 /// One image.
@@ -196,7 +199,13 @@ fn parent(set: &SetFiles) -> SetParent {
     let said = set.manifest.as_ref().and_then(|manifest| manifest.parent.as_ref());
     match set.header.parent {
         Parent::None => SetParent::Base,
-        Parent::Receipt { .. } => SetParent::Receipt,
+        Parent::Receipt { .. } => {
+            let destination = match said {
+                Some(ParentSet::Receipt { destination, .. }) => destination.clone(),
+                _ => None,
+            };
+            SetParent::Receipt { destination }
+        }
         Parent::Set { id, .. } => {
             let generation = match said {
                 Some(ParentSet::Set { generation, .. }) => Some(*generation),
@@ -223,6 +232,9 @@ pub(super) fn missing_parents(set: &SetFiles, here: &Found) -> Vec<String> {
                     let number = generation.map_or(String::new(), |generation| format!(" {generation}"));
                     missing.push(format!("set{number} (id {id}, root {root})"));
                 }
+            }
+            (Parent::Receipt { root }, SetParent::Receipt { destination: Some(destination) }) => {
+                missing.push(format!("what {destination} holds (receipt {root})"));
             }
             (Parent::Receipt { root }, _) => missing.push(format!("the destination whose receipt is {root}")),
             _ => {}

@@ -8,12 +8,14 @@
 pub mod asked;
 mod base;
 mod basis;
+mod chain;
 pub mod check;
 mod copy;
 mod document;
 pub mod gather;
 mod ground;
 mod gzip;
+mod holding;
 pub mod listing;
 mod lock;
 mod needs;
@@ -34,15 +36,18 @@ pub mod why;
 
 pub use base::{Base, Lack, Old};
 pub use basis::{Basis, Delta, Depth, ParentData};
+pub use chain::Chain;
 pub use ground::Ground;
 pub use gzip::{Count, GzipShare};
+pub use holding::Holding;
 pub use lock::Lock;
 pub use packing::Packing;
+pub use parent::{BuildsOn, LONG_CHAIN, LONGEST_CHAIN};
 pub use recalled::{OldBlob, Recalled};
 pub use room::Room;
 pub use shelf::{KnownSet, LetGo, Selection, Shelf};
 pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};
-pub use source::{ArchiveSource, SetFacts};
+pub use source::{ArchiveSource, ParentId, SetFacts};
 pub use unfinished::{Pinned, Unfinished};
 
 use crate::error::Error;

@@ -108,6 +108,7 @@ impl Older for Both {
             }
         }
         slice.truncate(filled);
-        Ok(Slice { bytes: slice, depth: *depth })
+        // How many frames the far side opens for it is not known here: more, the deeper they may be.
+        Ok(Slice { bytes: slice, depth: *depth, frames: 1 << (4 * u32::from(*depth).min(8)) })
     }
 }

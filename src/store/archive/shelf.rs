@@ -51,6 +51,8 @@ pub struct KnownSet {
     pub generation: u32,
     /// The time, in seconds since 1970.
     pub time: u64,
+    /// The id of the set that it says the same as, where it is a base made of the chain of that one.
+    pub merged_from: Option<[u8; 16]>,
 }
 
 impl KnownSet {
@@ -140,7 +142,8 @@ impl Shelf {
         let known = |set: &SetFiles| {
             let manifest = set.manifest.as_ref()?;
             let (id, lineage, name) = (manifest.set.0, manifest.lineage.id.0, manifest.lineage.name.clone());
-            Some(KnownSet { id, lineage, name, generation: manifest.generation, time: manifest.time })
+            let merged_from = super::chain::merged_from(&manifest.options);
+            Some(KnownSet { id, lineage, name, generation: manifest.generation, time: manifest.time, merged_from })
         };
         self.found.sets.iter().filter_map(known).collect()
     }
@@ -176,7 +179,7 @@ impl Shelf {
 }
 
 /// What a set lacks, for a person.
-fn lacks(set: &SetFiles) -> String {
+pub(super) fn lacks(set: &SetFiles) -> String {
     let lacking = set.lacking();
     let numbers: Vec<String> = lacking.numbers.iter().map(u32::to_string).collect();
     let what = match (numbers.as_slice(), lacking.more) {

@@ -13,15 +13,15 @@ use async_trait::async_trait;
 use ocm_format::delta::Earlier;
 use ocm_format::gzip::{Verdict, find};
 use ocm_format::layout::Id;
-use ocm_format::set::{Lineage, Needs as FormatNeeds, ParentSet};
+use ocm_format::set::{Lineage, Needs as FormatNeeds};
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume, Options, SetWriter};
 
 use super::basis::{Basis, Delta, Depth};
 use super::gzip::GzipShare;
 use super::needs::Needs;
 use super::packing::{GZIP, Packing, form_of};
-use super::parent::Parent;
-use super::source::{ArchiveSource, SetFacts};
+use super::parent::{BuildsOn, Parent};
+use super::source::SetFacts;
 use super::stage::{Behind, Stage, Staged, Trouble};
 use super::{Lock, SCRATCH, document, told};
 use crate::error::{Error, Kind, Result};
@@ -45,8 +45,8 @@ pub struct NewSet {
     pub generation: u32,
     /// The time, in seconds since 1970.
     pub time: u64,
-    /// The set that it builds on, as a source.
-    pub parent: Option<ArchiveSource>,
+    /// What it builds on.
+    pub parent: Option<BuildsOn>,
     /// Items of the parent that the new set lists too, unless a new item has their name.
     pub inherited: Contents,
     /// The size that every file stays strictly below, in bytes.
@@ -91,6 +91,8 @@ pub struct Written {
     pub root: Digest,
     /// What it lists.
     pub contents: Contents,
+    /// The longest chain of earlier sets that it needs; 0 where it needs none.
+    pub chain: u64,
     /// The sum of the sizes of the blobs stored in it, in bytes.
     pub blob_bytes: u64,
     /// What became of the gzip blobs of this run.
@@ -177,8 +179,7 @@ impl ArchiveSink {
     /// then it opens that at once. Otherwise nothing is opened before there is something to write.
     pub fn prepare(new: NewSet, resume: bool) -> Result<Self> {
         let parent = new.parent.map(Parent::new).transpose()?;
-        let parent_set = parent.as_ref().and_then(|parent| parent.ancestors.first());
-        let parent_set = parent_set.map(|set| ParentSet::Set { id: set.id, root: set.root, generation: set.generation });
+        let parent_set = parent.as_ref().map(|parent| parent.named.clone());
         let lineage = Lineage { id: Id(new.lineage), name: new.lineage_name };
         let head = Head { set: Id(new.set), lineage, generation: new.generation, time: new.time, parent: parent_set };
         let scratch = new.folder.join(SCRATCH);
@@ -285,7 +286,7 @@ impl Shared {
         let kept = self.state().manifests.get(&wanted.digest).cloned();
         match (kept, &self.parent) {
             (Some(manifest), _) => Ok(Some(manifest)),
-            (None, Some(parent)) => parent.source.manifest_now(wanted),
+            (None, Some(parent)) => parent.manifest(wanted),
             (None, None) => Ok(None),
         }
     }
@@ -328,10 +329,10 @@ impl Shared {
         let mut writer = state.writer.take()?;
         let mut elsewhere = writer.settle().map_err(|error| self.cause(told(&error)))?;
         elsewhere.extend(needs.blobs.iter().filter(|(digest, _)| !writer.has(digest)).map(|(digest, bytes)| (*digest, *bytes)));
-        let chain = self.parent.as_ref().filter(|_| !elsewhere.is_empty()).map_or(0, |parent| parent.chain + 1);
+        let chain = self.parent.as_ref().map_or(0, |parent| parent.chain_of_child(!elsewhere.is_empty()));
         let closing = Closing {
             items: document::items(&all)?,
-            options: self.options.clone(),
+            options: self.parent.as_ref().map_or_else(|| self.options.clone(), |parent| parent.options(&self.options, elsewhere.keys())),
             ancestors: self.parent.as_ref().map(|parent| parent.ancestors.clone()).unwrap_or_default(),
             needs: FormatNeeds { blobs: elsewhere.len() as u64, bytes: elsewhere.values().sum(), chain },
             oci_layout: document::OCI_LAYOUT.to_vec(),
@@ -423,7 +424,16 @@ fn written(finished: Finished, contents: Contents, blob_bytes: u64, gzip: GzipSh
     let volume =
         |(path, done): (PathBuf, ocm_format::writer::Done)| WrittenVolume { number: done.number, path, bytes: done.bytes, sum: done.sum };
     let volumes = finished.volumes.into_iter().map(volume).collect();
-    Written { root: finished.root, contents, blob_bytes, gzip, depth: None, volumes, catalogue: finished.catalogue }
+    Written {
+        root: finished.root,
+        contents,
+        chain: finished.manifest.needs.chain,
+        blob_bytes,
+        gzip,
+        depth: None,
+        volumes,
+        catalogue: finished.catalogue,
+    }
 }
 
 /// Runs work that writes files on a thread of its own.

@@ -3,7 +3,7 @@
 //! **Invariants.** Nothing is unpacked. Content that this set refers to and that is not in it is looked for in every other
 //! set at hand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -15,9 +15,10 @@ use ocm_format::catalogue::Catalogue;
 use ocm_format::delta::Older;
 use ocm_format::digest::Digest;
 use ocm_format::error::Kind;
+use ocm_format::index::PlainRow;
 use ocm_format::layout::Id;
-use ocm_format::reader::{BlobInfo, Options, Reader};
-use ocm_format::set::{SetFiles, SetManifest, group};
+use ocm_format::reader::{BlobInfo, Options, Past, Reader, Stream};
+use ocm_format::set::{ParentSet, SetFiles, SetManifest, group};
 
 use super::base::{Base, Lack, Old};
 use super::records::{Listed, Records};
@@ -42,6 +43,25 @@ pub struct SetFacts {
     pub contents: Contents,
 }
 
+/// What a set builds on, by what stands for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParentId {
+    /// An earlier set.
+    Set {
+        /// Its set id.
+        id: [u8; 16],
+        /// Its generation.
+        generation: u32,
+    },
+    /// What a destination holds.
+    Receipt {
+        /// The digest of its receipt.
+        root: Digest,
+        /// The destination, where that is known.
+        destination: Option<String>,
+    },
+}
+
 /// Sets of an archive, as a source. Clones share everything.
 #[derive(Clone)]
 pub struct ArchiveSource {
@@ -56,6 +76,8 @@ struct Inner {
     catalogues: Vec<Catalogue>,
     listed: Vec<Listed>,
     elsewhere: Vec<(u32, Digest)>,
+    destinations: Vec<(Option<String>, Digest)>,
+    held: BTreeMap<Digest, Repository>,
     family: OnceLock<Family>,
     base: OnceLock<Arc<Base>>,
 }
@@ -67,6 +89,27 @@ impl SetFacts {
             return Err(Error::needed(format!("set {}: its last volume and its catalogue are not here", set.header.generation)));
         };
         Ok(Self { contents: document::contents(manifest)?, manifest: manifest.clone(), root })
+    }
+
+    /// The set id.
+    #[must_use]
+    pub fn id_bytes(&self) -> [u8; 16] {
+        self.manifest.set.0
+    }
+
+    /// The lineage id.
+    #[must_use]
+    pub fn lineage_bytes(&self) -> [u8; 16] {
+        self.manifest.lineage.id.0
+    }
+
+    /// What it builds on, by what stands for that.
+    #[must_use]
+    pub fn parent(&self) -> Option<ParentId> {
+        Some(match self.manifest.parent.as_ref()? {
+            ParentSet::Set { id, generation, .. } => ParentId::Set { id: id.0, generation: *generation },
+            ParentSet::Receipt { root, destination } => ParentId::Receipt { root: *root, destination: destination.clone() },
+        })
     }
 
     /// The set id, 32 hex digits.
@@ -109,8 +152,9 @@ impl ArchiveSource {
         let whole = |id: Id| shelves.iter().any(|shelf| shelf.set(id).is_some_and(SetFiles::is_complete));
         let ancestors = sets.iter().flat_map(|set| &set.manifest.ancestors).filter(|ancestor| !whole(ancestor.id));
         let elsewhere = ancestors.map(|ancestor| (ancestor.generation, ancestor.root)).collect();
-        let (family, base) = (OnceLock::new(), OnceLock::new());
-        let inner = Inner { place: place.display().to_string(), sets, contents, reader, catalogues, listed, elsewhere, family, base };
+        let (destinations, held) = destinations(chosen, shelves);
+        let (place, family, base) = (place.display().to_string(), OnceLock::new(), OnceLock::new());
+        let inner = Inner { place, sets, contents, reader, catalogues, listed, elsewhere, destinations, held, family, base };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -130,6 +174,18 @@ impl ArchiveSource {
     #[must_use]
     pub fn elsewhere(&self) -> &[(u32, Digest)] {
         &self.inner.elsewhere
+    }
+
+    /// The destinations that sets read build on, or sets that these build on as far as they are known: by name, and the digest of
+    /// the receipt.
+    pub fn destinations(&self) -> impl Iterator<Item = (Option<&str>, Digest)> {
+        self.inner.destinations.iter().map(|(destination, root)| (destination.as_deref(), *root))
+    }
+
+    /// The repository that a receipt said a blob is in, of a destination that sets build on.
+    #[must_use]
+    pub fn held_at(&self, digest: &Digest) -> Option<&Repository> {
+        self.inner.held.get(digest)
     }
 
     /// The sets that it reads.
@@ -194,7 +250,7 @@ impl ArchiveSource {
 
     /// The plain forms of its blobs.
     pub(super) fn older(&self) -> Arc<dyn Older> {
-        Arc::new(self.inner.reader.clone())
+        Arc::new(Past::new(self.inner.reader.clone()))
     }
 
     /// What catalogues at hand tell of the blobs of a set and of those that it builds on.
@@ -229,6 +285,28 @@ impl ArchiveSource {
     pub(super) fn volumes_of(&self, digest: &Digest) -> Result<BTreeSet<(Id, u32)>> {
         self.inner.reader.volumes_of(digest).map_err(|error| told(&error))
     }
+}
+
+/// A destination by name, where that is known, and the digest of its receipt.
+type Destination = (Option<String>, Digest);
+
+/// The receipts that these sets count on, themselves or by the sets before them that are known; and where content lies by these.
+fn destinations(chosen: &[&SetFiles], shelves: &[&Shelf]) -> (Vec<Destination>, BTreeMap<Digest, Repository>) {
+    let (mut found, mut held, mut seen) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+    let mut ahead: Vec<&SetFiles> = chosen.to_vec();
+    while let Some(set) = ahead.pop() {
+        let counts = |manifest: &&SetManifest| manifest.needs.chain > 0 && seen.insert(set.id());
+        let Some(manifest) = set.manifest.as_ref().filter(counts) else { continue };
+        match &manifest.parent {
+            Some(ParentSet::Receipt { root, destination }) => {
+                found.push((destination.clone(), *root));
+                held.extend(super::holding::held(&manifest.options));
+            }
+            Some(ParentSet::Set { id, .. }) => ahead.extend(shelves.iter().find_map(|shelf| shelf.set(*id))),
+            None => {}
+        }
+    }
+    (found, held)
 }
 
 impl Inner {
@@ -319,7 +397,7 @@ impl Source for ArchiveSource {
         }
         let (bytes, inner) = (range.end - range.start, Arc::clone(&self.inner));
         if range == (0..info.bytes) {
-            return Ok(Some(Body::new(bytes, what, whole(inner, digest))));
+            return Ok(Some(Body::new(bytes, what, whole(move || inner.reader.stream_unchecked(&digest)))));
         }
         let parts = stream::try_unfold(range, move |rest| {
             let inner = Arc::clone(&inner);
@@ -333,6 +411,18 @@ impl Source for ArchiveSource {
             }
         });
         Ok(Some(Body::new(bytes, what, parts)))
+    }
+
+    async fn plain(&self, _: &Repository, blob: &Descriptor) -> Result<Option<Body>> {
+        let (inner, digest) = (Arc::clone(&self.inner), blob.digest);
+        if inner.base.get().is_some_and(|base| base.whole(&digest).is_some()) {
+            return Ok(None);
+        }
+        let found = blocking(move || inner.reader.blob(&digest).map_err(|error| told(&error))).await?;
+        let Some(PlainRow::Listed { bytes, .. }) = found.map(|info| info.plain) else { return Ok(None) };
+        let inner = Arc::clone(&self.inner);
+        let what = format!("the plain form of blob {digest} from {}", inner.place);
+        Ok(Some(Body::new(bytes, what, whole(move || inner.reader.plain_stream(&digest)))))
     }
 
     async fn referrers(&self, _: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
@@ -352,11 +442,13 @@ impl Source for ArchiveSource {
     }
 }
 
-/// All of a blob, read ahead by a thread of its own.
-fn whole(inner: Arc<Inner>, digest: Digest) -> impl stream::Stream<Item = Result<Bytes>> + Send + 'static {
+/// All of a blob or its plain form, read ahead by a thread of its own.
+fn whole(
+    open: impl FnOnce() -> ocm_format::error::Result<Stream> + Send + 'static,
+) -> impl stream::Stream<Item = Result<Bytes>> + Send + 'static {
     let (sender, receiver) = tokio::sync::mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
-        let mut parts = match inner.reader.stream_unchecked(&digest) {
+        let mut parts = match open() {
             Ok(parts) => parts,
             Err(error) => return drop(sender.blocking_send(Err(told(&error)))),
         };

@@ -7,6 +7,7 @@
 //! *Not here:* credentials, trust, redirects and retries of single requests (`connection`); what is pulled and in
 //! which order (`collect`, `plan`).
 
+mod catalog;
 mod download;
 mod feed;
 mod host;

@@ -144,7 +144,8 @@ impl<'a> Needed<'a> {
     /// The blobs to look for, each once, whichever archive lacks it.
     fn sought(&self) -> BTreeMap<Digest, Sought> {
         let mut sought: BTreeMap<Digest, Sought> = BTreeMap::new();
-        for (digest, taken) in self.archives.iter().flat_map(|archive| &archive.blobs) {
+        let blobs = self.archives.iter().flat_map(|archive| archive.blobs.iter().map(move |(digest, taken)| (archive, digest, taken)));
+        for (archive, digest, taken) in blobs {
             let (blobs, whole): (Vec<Digest>, _) = match &taken.lack {
                 Lack::Nothing => continue,
                 Lack::All => (vec![*digest], Some(taken.descriptor.clone())),
@@ -152,7 +153,9 @@ impl<'a> Needed<'a> {
             };
             for digest in blobs {
                 let one = sought.entry(digest).or_insert_with(|| Sought { to: Vec::new(), items: BTreeSet::new(), whole: None });
-                one.to.extend(taken.to.iter().cloned());
+                // Where a receipt said that it is, it will be.
+                let held = archive.source.held_at(&digest).filter(|held| taken.to.iter().any(|to| to.registry() == held.registry()));
+                one.to.extend(held.into_iter().chain(&taken.to).cloned());
                 one.items.extend(&taken.items);
                 one.whole = one.whole.take().or_else(|| whole.clone());
             }

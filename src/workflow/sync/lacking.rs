@@ -24,18 +24,32 @@ pub(super) fn error(archives: &[&ArchiveSource], plan: &Plan, absent: &[Absent],
         let one = |(generation, root): &(u32, _)| (*generation, format!("set {generation} ({name}root {})", label(root)));
         bring.extend(archive.elsewhere().iter().map(one));
     }
-    let earlier = match bring.is_empty() {
-        true => "an earlier set".to_owned(),
-        false => format!("set {}", unique(bring.iter().map(|(generation, _)| *generation).collect())),
+    let by_receipt: BTreeSet<String> = archives.iter().flat_map(|archive| held_elsewhere(archive)).collect();
+    let earlier = match (bring.is_empty(), by_receipt.is_empty()) {
+        (true, false) => list(by_receipt.iter().cloned().collect()),
+        (true, true) => "an earlier set".to_owned(),
+        (false, _) => format!("set {}", unique(bring.iter().map(|(generation, _)| *generation).collect())),
     };
     let carried = if bring.is_empty() { earlier.clone() } else { list(bring.into_iter().map(|(_, text)| text).collect()) };
     let items: BTreeSet<usize> = absent.iter().flat_map(|absent| absent.items.iter().copied()).collect();
     let blobs = if absent.len() == 1 { "1 blob".to_owned() } else { format!("{} blobs", absent.len()) };
     let first = absent.first().map(|absent| format!(", first {}", absent.digest)).unwrap_or_default();
-    Error::needed(format!("set {sets} refers to content of {earlier}, which is not in {places} and not in {destination}"))
-        .note(format!("missing: {blobs} that {} need{}{first}", names(plan, &items), if items.len() == 1 { "s" } else { "" }))
+    let error = Error::needed(format!("set {sets} refers to content of {earlier}, which is not in {places} and not in {destination}"))
+        .note(format!("missing: {blobs} that {} need{}{first}", names(plan, &items), if items.len() == 1 { "s" } else { "" }));
+    if !by_receipt.is_empty() {
+        return error.hint("write a set for this destination: with --since a receipt of it, or with --full");
+    }
+    error
         .note(format!("bring:   {carried}, or the images of {earlier} in {destination}"))
         .hint("put the earlier set beside this one, or name more places to look with --base DIR")
+}
+
+/// What sets count on that is no set: what a destination held when its receipt was made.
+fn held_elsewhere(archive: &ArchiveSource) -> impl Iterator<Item = String> {
+    archive.destinations().map(|(destination, root)| match destination {
+        Some(destination) => format!("{destination} (by the receipt that is its parent)"),
+        None => format!("a destination (by the receipt {root}, which is its parent)"),
+    })
 }
 
 /// An error met in what sets build on, with the images that it hurts.

@@ -5,10 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use super::ArchiveOptions;
+use super::parent::Parent;
 use crate::error::{Error, Result};
-use crate::image::Contents;
 use crate::monitor::{Event, Monitor};
-use crate::store::archive::{ArchiveSource, KnownSet, SetFacts, Shelf};
+use crate::store::archive::{Holding, KnownSet, Shelf};
 
 /// Where a new set stands.
 pub(super) struct Line {
@@ -18,14 +18,8 @@ pub(super) struct Line {
     pub(super) name: String,
     /// The generation of the new set.
     pub(super) generation: u32,
-    /// The set that it builds on.
+    /// What it builds on.
     pub(super) parent: Option<Parent>,
-}
-
-/// A set that a new one builds on.
-pub(super) struct Parent {
-    pub(super) facts: SetFacts,
-    pub(super) source: ArchiveSource,
 }
 
 impl Line {
@@ -33,23 +27,31 @@ impl Line {
     pub(super) fn find(shelf: &Shelf, known: &Shelf, options: &ArchiveOptions, monitor: &dyn Monitor) -> Result<Self> {
         let here = shelf.known_sets();
         let all: Vec<KnownSet> = here.iter().cloned().chain(known.known_sets()).collect();
+        let since = options.since.as_deref().map(Path::new);
+        let holding = since.filter(|since| Holding::is_meant(since)).map(Holding::read).transpose()?;
         let base = match (&options.since, &options.lineage) {
-            (Some(since), _) if !is_date(since) => return Self::since_place(Path::new(since), &all, [shelf, known], options),
+            (Some(since), _) if holding.is_none() && !is_date(since) => {
+                return Self::since_place(Path::new(since), &all, [shelf, known], options);
+            }
             (_, Some(name)) => newest(all.iter().filter(|set| set.name == *name))?,
             (_, None) => {
                 one_lineage(shelf.path(), &here)?;
-                newest(here.iter())?
+                let named = || holding.as_ref().map_or(Ok(None), |holding| named_by(holding, &all));
+                newest(here.iter())?.map_or_else(named, |set| Ok(Some(set)))?
             }
         };
         let Some(newest) = base else {
             hint_at(&all, monitor);
             let name = options.lineage.clone().unwrap_or_else(|| folder_name(shelf.path()));
-            return Ok(Self { lineage: None, name, generation: 1, parent: None });
+            return Ok(Self { lineage: None, name, generation: 1, parent: holding.map(Parent::Destination) });
         };
         let generation = next_generation(&all, newest.lineage);
         let mut line = Self { lineage: Some(newest.lineage), name: newest.name.clone(), generation, parent: None };
         if options.full {
             return Ok(line);
+        }
+        if let Some(holding) = holding {
+            return Ok(Self { parent: Some(Parent::Destination(holding)), ..line });
         }
         let parent = match &options.since {
             Some(date) => all
@@ -91,17 +93,13 @@ impl Line {
     }
 }
 
-impl Parent {
-    fn open(set: &KnownSet, shelves: &[&Shelf]) -> Result<Self> {
-        let source = ArchiveSource::of_known(set, shelves)?;
-        let facts = source.sets().first().cloned().ok_or_else(|| Error::usage("the parent has no set"))?;
-        Ok(Self { facts, source })
-    }
-
-    /// What it lists.
-    pub(super) fn contents(&self) -> &Contents {
-        &self.facts.contents
-    }
+/// The newest set of the lineage that a receipt names sets of, as far as they are known.
+fn named_by(holding: &Holding, all: &[KnownSet]) -> Result<Option<KnownSet>> {
+    let receipt = holding.receipt();
+    let is_named = |set: &&KnownSet| receipt.items.iter().any(|item| item.set.as_deref() == Some(&set.id_text()));
+    let named: Vec<&KnownSet> = all.iter().filter(is_named).collect();
+    one_lineage(Path::new(&receipt.destination), named.iter().copied())?;
+    newest(all.iter().filter(|set| named.iter().any(|named| named.lineage == set.lineage)))
 }
 
 /// The directories with data of earlier sets that a person names.
@@ -117,10 +115,13 @@ fn data_of(options: &ArchiveOptions) -> Result<Vec<Shelf>> {
 }
 
 /// The newest of these sets; two of the same generation are two heads.
-fn newest<'a>(sets: impl Iterator<Item = &'a KnownSet>) -> Result<Option<KnownSet>> {
+pub(super) fn newest<'a>(sets: impl Iterator<Item = &'a KnownSet>) -> Result<Option<KnownSet>> {
     let mut newest: Option<&KnownSet> = None;
     for set in sets {
         match newest {
+            // A base that was made of a chain says the same as the newest set of that, and needs less.
+            Some(there) if there.generation == set.generation && set.merged_from == Some(there.id) => newest = Some(set),
+            Some(there) if there.generation == set.generation && there.merged_from == Some(set.id) => {}
             Some(there) if there.generation == set.generation && there.id != set.id => {
                 return Err(Error::usage(format!("lineage {:?} has two sets {}", set.name, set.generation))
                     .hint("say which one to build on with --since"));
@@ -132,7 +133,7 @@ fn newest<'a>(sets: impl Iterator<Item = &'a KnownSet>) -> Result<Option<KnownSe
     Ok(newest.cloned())
 }
 
-fn one_lineage<'a>(place: &Path, sets: impl IntoIterator<Item = &'a KnownSet>) -> Result<()> {
+pub(super) fn one_lineage<'a>(place: &Path, sets: impl IntoIterator<Item = &'a KnownSet>) -> Result<()> {
     let mut names: Vec<(&str, [u8; 16])> = sets.into_iter().map(|set| (set.name.as_str(), set.lineage)).collect();
     names.sort_unstable();
     names.dedup();

@@ -4,12 +4,15 @@
 //!
 //! *Not here:* how a plan is made (`plan`) and carried out (`transfer`).
 
+pub mod again;
 mod base;
 mod command;
 mod lacking;
 mod leftover;
 mod lineage;
+pub mod merge;
 mod origins;
+mod parent;
 mod parent_data;
 mod space;
 mod to_archive;
@@ -21,6 +24,8 @@ use serde::Serialize;
 
 use self::origins::Origins;
 pub(super) use self::origins::registry_options;
+pub use self::parent::ParentOutcome;
+use self::to_archive::Fixed;
 use super::Settings;
 use crate::error::{Error, Result};
 use crate::image::place::Location;
@@ -61,7 +66,7 @@ pub struct Request {
 pub struct ArchiveOptions {
     /// The size that every file stays strictly below, in bytes.
     pub volume_bytes: u64,
-    /// What the new set builds on, if not the newest set there: an archive, a catalogue, or a date `YYYY-MM-DD`.
+    /// What the new set builds on, if not the newest set there: an archive, a catalogue, a receipt, or a date `YYYY-MM-DD`.
     pub since: Option<String>,
     /// A base, whatever is known.
     pub full: bool,
@@ -90,6 +95,9 @@ pub struct Outcome {
     /// The space that the run needs at the destination, in bytes, where it is an archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub space: Option<Space>,
+    /// What the set builds on that would be written, in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentOutcome>,
     /// What is read back from the destination because sets build on it, where that is anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_back: Option<ReadBack>,
@@ -154,12 +162,17 @@ pub struct SetOutcome {
     pub generation: u32,
     /// Its root: what is signed, and written on labels.
     pub root: Digest,
-    /// The generation that must be at hand on the far side; absent for a base.
+    /// What must be at hand on the far side; absent for a base.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<u32>,
+    pub parent: Option<ParentOutcome>,
+    /// The longest chain of earlier sets that it needs; 0 where it needs none.
+    pub chain: u64,
     /// How deep the delta goes; absent for a base.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<Depth>,
+    /// The generations that it was made of, newest first, where it is a base made of a chain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub merged_from: Vec<u32>,
     /// How many of its items are complete, and how many it lists.
     pub items_complete: usize,
     /// How many items it lists.
@@ -174,6 +187,17 @@ pub struct SetOutcome {
     pub volumes: Vec<VolumeOutcome>,
     /// The files of its catalogue.
     pub catalogue: Vec<PathBuf>,
+}
+
+impl SetOutcome {
+    /// The generation of the set that it builds on, where it builds on one.
+    #[must_use]
+    pub fn parent_generation(&self) -> Option<u32> {
+        match self.parent.as_ref()? {
+            ParentOutcome::Set { generation, .. } => Some(*generation),
+            ParentOutcome::Receipt { .. } => None,
+        }
+    }
 }
 
 /// A volume that was written.
@@ -206,7 +230,7 @@ pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
         Location::Archive { generation: Some(_), .. } => {
             return Err(Error::usage(format!("{}: a set cannot be chosen at the destination", request.to)).hint("name the directory alone"));
         }
-        Location::Archive { path, .. } => to_archive::bring(&request, path, &origins, settings, &workspace).await?,
+        Location::Archive { path, .. } => to_archive::bring(&request, path, &origins, settings, &workspace, Fixed::default()).await?,
     };
     outcome.newer = origins.newer();
     Ok(outcome)
@@ -251,6 +275,7 @@ impl Outcome {
             plan: plan.summary(),
             dry_run: request.dry_run,
             space: None,
+            parent: None,
             read_back: None,
             parent_data: None,
             depth: None,
@@ -279,7 +304,7 @@ fn unmoved(plan: &Plan) -> Report {
 }
 
 /// The time of a run as text, RFC 3339 in UTC.
-fn rfc3339(seconds: u64) -> String {
+pub(super) fn rfc3339(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map(|time| time.to_string()).unwrap_or_default()
 }

@@ -45,6 +45,13 @@ pub(in crate::workflow) fn registry_options(settings: &Settings, tls_verify: Opt
 }
 
 impl Origins {
+    /// One archive that is open already.
+    pub(super) fn of(archive: ArchiveSource) -> Self {
+        let archive = Arc::new(archive);
+        let source: Arc<dyn Source> = Arc::<ArchiveSource>::clone(&archive);
+        Self { origins: vec![Origin { source, what: What::Everything, archive: Some(archive) }], newer: Vec::new() }
+    }
+
     /// Opens every place that is named.
     pub(super) async fn open(request: &Request, settings: &Settings) -> Result<Self> {
         let registries = Registry::new(registry_options(settings, settings.src_tls_verify));

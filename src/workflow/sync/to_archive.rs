@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::base::{Far, Needed};
 use super::command::Command;
 use super::leftover::{self, hand_over_catalogue, handing, released};
-use super::lineage::{Line, Parent};
+use super::lineage::Line;
 use super::origins::Origins;
+use super::parent::{Parent, ParentOutcome, Said};
 use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
 use crate::error::{Error, Result};
 use crate::image::{Contents, Digest, Item, Wanted};
@@ -27,6 +28,33 @@ use crate::workspace::Workspace;
 const WAIT: Duration = Duration::from_millis(2);
 const MAX_WAITS: u32 = 30_000;
 
+/// What is settled of a new set before its place is looked at; by default nothing is.
+#[derive(Default)]
+pub(super) struct Fixed {
+    /// Where it stands.
+    pub(super) line: Option<Line>,
+    /// More of what it was made with.
+    pub(super) options: serde_json::Map<String, serde_json::Value>,
+    /// The generations that it is made of, where it is a base made of a chain.
+    pub(super) merged_from: Vec<u32>,
+    /// A set that is written once more.
+    pub(super) again: Option<Again>,
+}
+
+/// What is settled of a set that is written once more.
+pub(super) struct Again {
+    /// Its id.
+    pub(super) set: [u8; 16],
+    /// Its time.
+    pub(super) time: u64,
+    /// What its run brought, in order.
+    pub(super) wanted: Vec<Wanted>,
+    /// Where its catalogue goes.
+    pub(super) catalogue: std::path::PathBuf,
+    /// The one volume that is kept; all are by default.
+    pub(super) volume: Option<u32>,
+}
+
 /// Brings what was asked for into the archive at `folder`.
 pub(super) async fn bring(
     request: &Request,
@@ -34,6 +62,7 @@ pub(super) async fn bring(
     origins: &Origins,
     settings: &Settings,
     workspace: &Workspace,
+    fixed: Fixed,
 ) -> Result<Outcome> {
     let lock = if request.dry_run { None } else { Some(Arc::new(lock(folder)?)) };
     let mut options = request.archive.clone();
@@ -43,20 +72,36 @@ pub(super) async fn bring(
         options.lineage = options.lineage.or(finished);
     }
     let shelf = Shelf::open(folder)?;
-    let line = Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &options, settings.monitor.as_ref())?;
-    let key = request_key(request, &line);
-    let resumed = leftover::resumable(folder, &key, settings)?;
-    let wanted = match &resumed {
-        Some(unfinished) => pinned(unfinished, origins)?,
-        None => origins.collect(request, None, settings).await?,
+    let line = match fixed.line {
+        Some(line) => line,
+        None => Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &options, settings.monitor.as_ref())?,
     };
-    let parent = line.parent.as_ref().map(|parent| parent.source.clone());
-    let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins);
+    let key = request_key(request, &line, &fixed.options);
+    let resumed = leftover::resumable(folder, &key, settings)?;
+    let wanted = match (&resumed, &fixed.again) {
+        (Some(unfinished), _) => pinned(unfinished, origins)?,
+        (None, Some(again)) => again.wanted.clone(),
+        (None, None) => origins.collect(request, None, settings).await?,
+    };
+    let parent = line.parent.as_ref().and_then(Parent::source).cloned();
+    let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
     new.lock.clone_from(&lock);
+    if let Some(options) = new.options.as_object_mut() {
+        options.extend(fixed.options);
+    }
+    draft.merged_from = fixed.merged_from;
+    let catalogue = fixed.again.as_ref().map(|again| again.catalogue.clone());
+    if let Some(again) = &fixed.again {
+        draft.make_again(&mut new, again);
+    }
+    draft.depth = draft.parent.as_ref().map(|_| Depth::Blob);
     if let Some(parent) = parent {
         let (delta, catalogues, monitor) = (new.delta.clone(), new.catalogue.clone(), Arc::clone(&settings.monitor));
         draft.ground = blocking(move || Ground::survey(&parent, &delta, &catalogues, monitor.as_ref())).await?;
         draft.depth = Some(draft.ground.as_ref().map_or(Depth::Blob, Ground::outlook));
+    }
+    if let Some(catalogue) = catalogue {
+        new.catalogue = catalogue;
     }
     let done = draft.write(new, request, wanted, origins, settings, workspace).await;
     if let Some(lock) = lock {
@@ -80,15 +125,16 @@ fn lock(folder: &Path) -> Result<Lock> {
 }
 
 /// What makes two requests the same run.
-fn request_key(request: &Request, line: &Line) -> String {
+fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, serde_json::Value>) -> String {
     let archive = &request.archive;
-    let parent = line.parent.as_ref().map(|parent| parent.facts.root);
+    let parent = line.parent.as_ref().map(Parent::root);
     let from: Vec<String> = request.from.iter().map(ToString::to_string).collect();
     let platforms: Vec<String> = request.platforms.iter().map(ToString::to_string).collect();
     let text = format!(
         "{from:?} {platforms:?} {} {} {:?} {:?} {} {:?} {} {:?}",
         request.all_tags, archive.only, archive.packing, archive.delta.depth, archive.volume_bytes, line.name, line.generation, parent
     );
+    let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
     Digest::of(text.as_bytes()).hex()
 }
 
@@ -105,8 +151,9 @@ fn pinned(unfinished: &Unfinished, origins: &Origins) -> Result<Vec<Wanted>> {
 
 /// A set that is about to be written.
 struct Draft {
-    parent: Option<Contents>,
-    parent_generation: Option<u32>,
+    said: Said,
+    merged_from: Vec<u32>,
+    parent: Option<ParentOutcome>,
     unfinished: Unfinished,
     resumed: bool,
     /// How deep the delta goes, where there is a parent.
@@ -132,16 +179,18 @@ impl Draft {
         key: String,
         wanted: &[Wanted],
         origins: &Origins,
-    ) -> (NewSet, Self) {
+    ) -> Result<(NewSet, Self)> {
         let (time, lineage) = match &resumed {
             Some(unfinished) => (unfinished.time, id_of(&unfinished.lineage)),
             None => (settings.now, line.lineage.unwrap_or(settings.random)),
         };
         let set = resumed.as_ref().map_or_else(|| set_id(&key, time, &lineage, wanted), |unfinished| id_of(&unfinished.set));
         let archive = &request.archive;
-        let contents = line.parent.as_ref().map(|parent: &Parent| parent.contents().clone());
-        let parent_generation = line.parent.as_ref().map(|parent| parent.facts.generation());
-        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "only": archive.only, "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
+        let contents = line.parent.as_ref().and_then(Parent::contents).cloned().unwrap_or_default();
+        let said = line.parent.as_ref().map_or(Said::Nothing, Parent::said);
+        let parent = line.parent.as_ref().map(|parent| parent.told(workspace)).transpose()?;
+        let inherited = if archive.only { Contents::default() } else { contents };
+        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "parentData": archive.delta.data.word(), "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished =
             Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
         let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
@@ -152,7 +201,7 @@ impl Draft {
             lineage_name: line.name,
             generation: line.generation,
             time,
-            inherited: if archive.only { Contents::default() } else { contents.clone().unwrap_or_default() },
+            inherited,
             cap: archive.volume_bytes,
             packing: archive.packing,
             basis: Basis::default(),
@@ -163,25 +212,22 @@ impl Draft {
             catalogue: workspace.catalogues(),
             on_volume: handing(command.clone()),
             lock: None,
-            parent: line.parent.map(|parent| parent.source),
+            parent: line.parent.map(|parent| parent.builds_on(settings.monitor.as_ref())).transpose()?,
         };
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
         let sources = sources.collect();
-        (
-            new,
-            Self {
-                parent: contents,
-                parent_generation,
-                unfinished,
-                resumed,
-                depth: None,
-                ground: None,
-                basis: Basis::default(),
-                sources,
-                command,
-            },
-        )
+        let (merged_from, basis) = (Vec::new(), Basis::default());
+        Ok((new, Self { said, merged_from, parent, unfinished, resumed, depth: None, ground: None, basis, sources, command }))
+    }
+
+    /// Makes the set one that was there before.
+    fn make_again(&mut self, new: &mut NewSet, again: &Again) {
+        (new.set, new.time) = (again.set, again.time);
+        (self.unfinished.set, self.unfinished.time) = (hex(&again.set), again.time);
+        if let Some(kept) = again.volume {
+            new.on_volume = Box::new(move |volume| Ok(volume.number != kept));
+        }
     }
 
     async fn write(
@@ -207,12 +253,13 @@ impl Draft {
         needed.find(&Far { source: None, sink: &sink, place: folder.display().to_string(), known: Vec::new() }, settings).await?;
         let mut outcome = Outcome::new(&plan, request, workspace);
         let after = sink.merge(&plan.contents());
-        let nothing_new = self.parent.as_ref() == Some(&after) && !self.resumed;
+        let nothing_new = self.said.has(&after) && !self.resumed;
         let recalled = if nothing_new { None } else { self.recall(settings).await };
         outcome.parent_data = recalled.as_deref().and_then(parent_data::summary);
         let space = space::needed(&outcome.plan, settings.jobs, &request.archive, self.depth);
         outcome.space = Some(space);
         outcome.depth = self.depth;
+        outcome.parent = self.parent.clone().filter(|_| request.dry_run);
         if nothing_new
             && !request.dry_run
             && let Some(ground) = self.ground.take()
@@ -325,8 +372,10 @@ impl Draft {
             id: self.unfinished.set.clone(),
             generation,
             root: written.root,
-            parent: self.parent_generation,
+            parent: self.parent.clone(),
+            chain: written.chain,
             depth: written.depth,
+            merged_from: self.merged_from.clone(),
             items_complete: items.iter().filter(|item| item.is_complete()).count(),
             items: items.len(),
             blob_bytes: written.blob_bytes,
@@ -336,6 +385,24 @@ impl Draft {
             catalogue,
         }
     }
+}
+
+/// The places that a set is made from, as they were named; and for each what it brought, by place in the list of items.
+fn from(request: &Request, wanted: &[Wanted], inherited: &Contents, origins: &Origins) -> serde_json::Value {
+    let mut all = inherited.clone();
+    wanted.iter().for_each(|wanted| all.put(wanted.item.clone()));
+    let keys = all.items().iter().zip(0usize..).map(|(item, at)| ((&item.origin, item.role), at));
+    let places: BTreeMap<_, usize> = keys.collect();
+    let mut brought = vec![Vec::new(); request.from.len()];
+    for wanted in wanted {
+        let at = places.get(&(&wanted.item.origin, wanted.item.role));
+        if let (Some(brought), Some(at)) = (brought.get_mut(origins.place_of(&wanted.source)), at) {
+            brought.push(*at);
+        }
+    }
+    let place =
+        |(from, items): (&crate::image::place::Location, Vec<usize>)| serde_json::json!({"place": from.to_string(), "items": items});
+    request.from.iter().zip(brought).map(place).collect()
 }
 
 /// The id of a set: everything that determines it, as a hash.

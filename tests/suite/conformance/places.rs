@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ocm::image::{Repository, Sink, Source};
-use ocm::store::archive::{ArchiveSink, ArchiveSource, NewSet, Packing, Shelf};
+use ocm::store::archive::{ArchiveSink, ArchiveSource, BuildsOn, NewSet, Packing, Shelf};
 use ocm::store::layout::{LayoutSink, LayoutSource};
 use ocm::store::memory::Memory;
 use ocm::store::registry::{Options, Registry, RegistrySink};
@@ -113,7 +113,7 @@ impl Place for InArchive {
             generation,
             time: 1_700_000_000 + u64::from(generation),
             inherited: parent.as_ref().map(|parent| parent.listed().clone()).unwrap_or_default(),
-            parent,
+            parent: parent.map(BuildsOn::Set),
             cap: 300_000,
             packing: Packing { level: 3, ..Packing::default() },
             basis: Default::default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ocm::error::Kind;
 use ocm::image::{Descriptor, Digest};
-use ocm::workflow::diff::{Amount, Compared, Difference, Moved, Named, diff};
+use ocm::workflow::diff::{Amount, Compared, Difference, Moved, Named, Options, diff};
 
 use crate::support::images::{Image, Layout};
 use crate::support::layers::Layer;
@@ -54,7 +54,7 @@ impl Pair {
     }
 
     async fn diff(&self, a: &str, b: &str) -> Compared {
-        diff(&a.parse().expect("a place"), &b.parse().expect("a place"), false, &self.lab.settings).await.expect("an answer")
+        diff(&a.parse().expect("a place"), &b.parse().expect("a place"), Options::default(), &self.lab.settings).await.expect("an answer")
     }
 }
 
@@ -134,8 +134,27 @@ async fn places_that_cannot_be_compared_are_refused_with_a_way_out() {
         (layout.as_str(), "docker://registry.example/team:1", "is one image, and oci:"),
     ] {
         let (a, b) = (a.parse().expect("a place"), b.parse().expect("a place"));
-        let error = diff(&a, &b, false, &pair.lab.settings).await.expect_err("refused");
+        let error = diff(&a, &b, Options::default(), &pair.lab.settings).await.expect_err("refused");
         assert_eq!(error.kind(), Kind::Usage);
         assert!(error.to_string().contains(words) && error.way_out().is_some(), "{error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_tells_what_a_destination_had_without_asking_it() {
+    let Some(far) = Registry::start() else { return };
+    let pair = Pair::new();
+    let (old, new) = (format!("oci:{}", pair.lab.path("old")), format!("oci:{}", pair.lab.path("new")));
+    let mirror = format!("docker://{}/mirror", far.host());
+    let receipt = |made: ocm::workflow::sync::Outcome| made.receipt.expect("a receipt").display().to_string();
+    let before = receipt(pair.lab.sync(&[&old], &mirror).await.expect("pushed"));
+    let after = receipt(pair.lab.sync(&[&new], &mirror).await.expect("pushed"));
+    assert_differs(&pair.diff(&before, &new).await.difference, &pair);
+    assert_differs(&pair.diff(&old, &after).await.difference, &pair);
+    assert_differs(&pair.diff(&before, &after).await.difference, &pair);
+    // The registry is asked for what the receipt says that it had: that moved meanwhile, or stays.
+    let now = pair.diff(&before, &mirror).await.difference;
+    assert_eq!((now.same, now.moved.len(), now.added.len() + now.removed.len()), (2, 1, 0));
+    drop(far);
+    assert_eq!(pair.diff(&after, &after).await.difference.same, 3);
 }

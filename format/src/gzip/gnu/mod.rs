@@ -11,7 +11,7 @@ use super::zlib::parse::{Dialect, Start, Stream};
 use super::zlib::symbols::DISTANCE_EXTRA;
 use super::zlib::tally::Tally;
 use super::zlib::window::{MIN_AHEAD, SIZE};
-use super::{Bits, Deflate};
+use super::{Anew, Bits, Deflate};
 
 /// One less than the buffer has room for.
 const SYMBOLS: usize = 0x7fff;
@@ -26,9 +26,14 @@ impl Encoder {
     /// At a level from 1 to 9; any other counts as the nearest of these.
     #[must_use]
     pub fn new(level: u8) -> Self {
-        let dialect = Gnu { guesses: level > 2 };
-        let start = Start { dialect, level: Level::new(level), hash_bits: HASH_BITS, symbols: SYMBOLS, history: &[], offset: 0 };
-        Self { stream: start.parser() }
+        Self::anew(level, Anew { from: 0, at: 0 })
+    }
+
+    /// The same as it goes on in the middle of its input: it is to be given what begins at `anew.from`.
+    pub(super) fn anew(level: u8, anew: Anew) -> Self {
+        let (dialect, level) = (Gnu { guesses: level > 2 }, Level::new(level));
+        let (offset, silent_to) = (anew.from, anew.at);
+        Self { stream: Start { dialect, level, hash_bits: HASH_BITS, symbols: SYMBOLS, history: &[], offset, silent_to }.parser() }
     }
 }
 

@@ -12,9 +12,9 @@
 )]
 
 use super::block::Blocks;
-use crate::gzip::Bits;
 use crate::gzip::chunks::{Chunk, Chunks, FEED_BYTES};
 use crate::gzip::token::Token;
+use crate::gzip::{Anew, Bits};
 
 /// Copies come from at most so far back. Places in the table are more by one more, so that 0, for none, is too far.
 const REACH: u32 = 32768;
@@ -35,11 +35,14 @@ pub(super) struct Fast {
     blocks: Blocks,
     table: Table,
     tokens: Vec<Token>,
+    /// Chunks before this one only make up the state.
+    silent_to: u64,
 }
 
 impl Fast {
-    pub(super) fn new() -> Self {
-        Self { chunks: Chunks::default(), blocks: Blocks::new(), table: Table(vec![Entry::default(); 1 << TABLE_BITS]), tokens: Vec::new() }
+    pub(super) fn new(anew: Anew) -> Self {
+        let table = Table(vec![Entry::default(); 1 << TABLE_BITS]);
+        Self { chunks: Chunks::from_offset(anew.from), blocks: Blocks::new(), table, tokens: Vec::new(), silent_to: anew.at }
     }
 
     pub(super) fn write(&mut self, plain: &[u8], out: &mut Bits) {
@@ -47,7 +50,12 @@ impl Fast {
             self.chunks.feed(part);
             while let Some(chunk) = self.chunks.next() {
                 let bytes = chunk.own().len();
-                encode(&mut self.table, &mut self.blocks, &mut self.tokens, chunk, out);
+                if chunk.plain_offset < self.silent_to {
+                    self.table.run(chunk, &mut self.tokens);
+                    self.tokens.clear();
+                } else {
+                    encode(&mut self.table, &mut self.blocks, &mut self.tokens, chunk, out);
+                }
                 self.chunks.advance(bytes);
             }
             let gone = self.chunks.slide() as u32;

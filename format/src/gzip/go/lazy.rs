@@ -13,8 +13,8 @@
 )]
 
 use super::block::Blocks;
-use crate::gzip::Bits;
 use crate::gzip::token::Token;
+use crate::gzip::{Anew, Bits};
 
 /// How far back a copy reaches, and by how much the window moves on.
 const REACH: usize = 32768;
@@ -80,6 +80,8 @@ pub(super) struct Lazy {
     /// Where the block begins in the window; none if that moved out of it.
     block_start: Option<usize>,
     block_offset: u64,
+    /// Where in the window the first block begins that is written; none once it was come to. Below zero if it was missed.
+    silent_to: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,21 +93,22 @@ struct Copy {
 const NO_COPY: Copy = Copy { length: SHORTEST - 1, distance: 0 };
 
 impl Lazy {
-    pub(super) fn new(effort: Effort) -> Self {
+    pub(super) fn new(effort: Effort, anew: Anew) -> Self {
         Self {
             effort,
             blocks: Blocks::new(),
             tokens: Vec::with_capacity(BLOCK_TOKENS),
             window: Vec::with_capacity(WINDOW_BYTES),
             base: REACH,
-            base_offset: 0,
+            base_offset: anew.from,
             heads: table(),
             chains: table(),
             at: 0,
             is_pending: false,
             copy: NO_COPY,
             block_start: Some(0),
-            block_offset: 0,
+            block_offset: anew.from,
+            silent_to: anew.at.checked_sub(anew.from).filter(|bytes| *bytes > 0).map(|bytes| bytes as i64),
         }
     }
 
@@ -137,8 +140,30 @@ impl Lazy {
 
     /// Steps on while there are at least so many bytes to see.
     fn run(&mut self, lookahead: usize, out: &mut Bits) {
-        while self.window.len() - self.at >= lookahead {
+        let stop = (self.window.len() + 1).saturating_sub(lookahead);
+        if let Some(begin) = self.silent_to.and_then(|begin| usize::try_from(begin).ok()).filter(|begin| *begin < stop) {
+            self.begin_anew(begin, out);
+        }
+        self.advance(stop, out);
+    }
+
+    fn advance(&mut self, stop: usize, out: &mut Bits) {
+        while self.at < stop {
             self.step(out);
+        }
+    }
+
+    /// Comes to where the first block begins that is written. If a copy reaches over that place, nothing ever is.
+    fn begin_anew(&mut self, begin: usize, out: &mut Bits) {
+        self.advance(begin, out);
+        if self.at == begin && self.is_pending {
+            self.advance(begin + 1, out);
+        }
+        if self.at - usize::from(self.is_pending) == begin {
+            self.tokens.clear();
+            self.block_start = Some(begin);
+            self.block_offset = self.base_offset + begin as u64;
+            self.silent_to = None;
         }
     }
 
@@ -239,7 +264,9 @@ impl Lazy {
     /// Writes the tokens as a block that ends before the next byte.
     fn end_block(&mut self, out: &mut Bits) {
         let raw = self.block_start.map(|start| &self.window[start..self.at]);
-        self.blocks.best(&self.tokens, raw, self.block_offset, out);
+        if self.silent_to.is_none() {
+            self.blocks.best(&self.tokens, raw, self.block_offset, out);
+        }
         self.tokens.clear();
         self.block_start = Some(self.at);
         self.block_offset = self.base_offset + self.at as u64;
@@ -253,6 +280,7 @@ impl Lazy {
         self.base += REACH;
         self.base_offset += REACH as u64;
         self.block_start = self.block_start.and_then(|start| start.checked_sub(REACH));
+        self.silent_to = self.silent_to.map(|begin| begin - REACH as i64);
         if self.base >= REBASE {
             self.rebase();
         }
@@ -305,7 +333,7 @@ mod tests {
     fn tables_that_are_made_anew_find_the_same_copies() {
         let plain: Vec<u8> = (0..400_000_u32).map(|at| (at.wrapping_mul(at >> 9) >> 5) as u8 & 0x3f).collect();
         let [fresh, late] = [REACH, REBASE - 3 * REACH].map(|base| {
-            let (mut lazy, mut out) = (Lazy::new(Effort::of(6)), Bits::default());
+            let (mut lazy, mut out) = (Lazy::new(Effort::of(6), Anew { from: 0, at: 0 }), Bits::default());
             lazy.base = base;
             lazy.write(&plain, &mut out);
             lazy.finish(&mut out);

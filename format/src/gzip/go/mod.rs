@@ -10,7 +10,7 @@ mod lazy;
 
 use self::fast::Fast;
 use self::lazy::Lazy;
-use super::{Bits, Deflate};
+use super::{Anew, Bits, Deflate};
 
 /// An encoder of one stream.
 #[derive(Debug, Clone)]
@@ -26,9 +26,14 @@ impl Encoder {
     /// An encoder of level 1, or of one from 4 to 9; other numbers count as the next one of these.
     #[must_use]
     pub fn new(level: u8) -> Self {
+        Self::anew(level, Anew { from: 0, at: 0 })
+    }
+
+    /// The same as it goes on in the middle of its input: it is to be given what begins at `anew.from`.
+    pub(super) fn anew(level: u8, anew: Anew) -> Self {
         match level {
-            0 | 1 => Self(Level::Fast(Box::new(Fast::new()))),
-            _ => Self(Level::Lazy(Box::new(Lazy::new(lazy::Effort::of(level))))),
+            0 | 1 => Self(Level::Fast(Box::new(Fast::new(anew)))),
+            _ => Self(Level::Lazy(Box::new(Lazy::new(lazy::Effort::of(level), anew)))),
         }
     }
 }

@@ -21,7 +21,7 @@ use self::generation::Rules;
 use self::search::Search;
 use super::chunks::{self, Chunk, Chunks, FEED_BYTES};
 use super::token::Tokens;
-use super::{Bits, Deflate};
+use super::{Anew, Bits, Deflate};
 
 /// How many bytes at the end of a piece the next one may copy from.
 pub const HISTORY_BYTES: usize = 16384;
@@ -132,15 +132,22 @@ fn encode(search: &mut Search, blocks: &mut Blocks, tokens: &mut Tokens, chunk: 
 pub struct Stream {
     encoder: Encoder,
     chunks: Chunks,
+    /// Chunks before this one only make up the state.
+    silent_to: u64,
 }
 
 impl Stream {
     /// A stream of this generation.
     #[must_use]
     pub fn new(generation: Generation) -> Self {
+        Self::anew(generation, Anew { from: 0, at: 0 })
+    }
+
+    /// The same as it goes on in the middle of its input: it is to be given what begins at `anew.from`.
+    pub(super) fn anew(generation: Generation, anew: Anew) -> Self {
         let mut encoder = Encoder::new(generation);
         encoder.begin(&[]);
-        Self { encoder, chunks: Chunks::default() }
+        Self { encoder, chunks: Chunks::from_offset(anew.from), silent_to: anew.at }
     }
 }
 
@@ -151,7 +158,11 @@ impl Deflate for Stream {
             self.chunks.feed(part);
             while let Some(chunk) = self.chunks.next() {
                 let bytes = chunk.own().len();
-                encode(search, blocks, tokens, chunk, false, out);
+                if chunk.plain_offset < self.silent_to {
+                    search.run(chunk, tokens);
+                } else {
+                    encode(search, blocks, tokens, chunk, false, out);
+                }
                 self.chunks.advance(bytes);
             }
             let gone = self.chunks.slide();

@@ -23,7 +23,7 @@ use parse::{Dialect, Start, Stream};
 use stored::Stored;
 use tally::Tally;
 
-use super::{Bits, Deflate};
+use super::{Anew, Bits, Deflate};
 
 /// zlib's deflate with a window of 32 KiB.
 pub struct Encoder {
@@ -41,7 +41,12 @@ impl Encoder {
     /// The same, with matches into the last 32 KiB of `history`, as by `deflateSetDictionary`.
     #[must_use]
     pub fn primed(level: u8, mem_level: u8, history: &[u8]) -> Self {
-        Self { stream: stream(level, mem_level, history, 0) }
+        Self { stream: stream(level, mem_level, history, 0, 0) }
+    }
+
+    /// The same as it goes on in the middle of its input: it is to be given what begins at `anew.from`.
+    pub(super) fn anew(level: u8, mem_level: u8, anew: Anew) -> Self {
+        Self { stream: stream(level, mem_level, &[], anew.from, anew.at) }
     }
 }
 
@@ -55,15 +60,15 @@ impl Deflate for Encoder {
     }
 }
 
-/// The encoder of input whose first byte is at `offset` of the whole.
-pub(crate) fn stream(level: u8, mem_level: u8, history: &[u8], offset: u64) -> Box<dyn Stream> {
+/// The encoder of input whose first byte is at `offset` of the whole; it writes no block that begins before `silent_to`.
+pub(crate) fn stream(level: u8, mem_level: u8, history: &[u8], offset: u64, silent_to: u64) -> Box<dyn Stream> {
     if level == 0 {
         return Box::new(Stored::new(offset));
     }
     let memory = u32::from(mem_level.clamp(1, 9));
     let symbols = (1usize << (memory.saturating_add(6))).saturating_sub(1);
     let hash_bits = memory.saturating_add(7);
-    Start { dialect: Zlib, level: Level::new(level), hash_bits, symbols, history, offset }.parser()
+    Start { dialect: Zlib, level: Level::new(level), hash_bits, symbols, history, offset, silent_to }.parser()
 }
 
 /// Blocks end when their symbols fill the buffer; searches stop where the input does.

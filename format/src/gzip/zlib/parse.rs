@@ -55,6 +55,8 @@ struct Parser<D, S> {
     held: Found,
     /// Whether the byte before is not tallied yet.
     holds_byte: bool,
+    /// Where in the window the first block begins that is written; none once it was come to. Below zero if it was missed.
+    silent_to: Option<i64>,
 }
 
 /// A parser at its start; block and hash sizes are `symbols` and `hash_bits` (8 to 16).
@@ -71,6 +73,8 @@ pub(crate) struct Start<'a, D> {
     pub(crate) history: &'a [u8],
     /// Where in the whole input this begins.
     pub(crate) offset: u64,
+    /// Where in the whole input the first block begins that is written: what is before it only makes up the state.
+    pub(crate) silent_to: u64,
 }
 
 impl<D: Dialect + Send + 'static> Start<'_, D> {
@@ -131,6 +135,7 @@ impl<D: Dialect, S: Search> Parser<D, S> {
             block_offset: start.offset,
             held: NO_MATCH,
             holds_byte: false,
+            silent_to: start.silent_to.checked_sub(start.offset).filter(|bytes| *bytes > 0).map(|bytes| (kept as u64 + bytes) as i64),
         }
     }
 
@@ -152,10 +157,31 @@ impl<D: Dialect, S: Search> Parser<D, S> {
     fn parse(&mut self, stop: usize, out: &mut Bits) {
         let unchained = std::mem::take(&mut self.unchained);
         self.remember(0, unchained);
+        if let Some(begin) = self.silent_to.and_then(|begin| usize::try_from(begin).ok()).filter(|begin| *begin < stop) {
+            self.begin_anew(begin, out);
+        }
+        self.advance(stop, out);
+    }
+
+    fn advance(&mut self, stop: usize, out: &mut Bits) {
         if self.level.is_lazy {
             self.parse_lazy(stop, out);
         } else {
             self.parse_greedy(stop, out);
+        }
+    }
+
+    /// Comes to where the first block begins that is written. If a match reaches over that place, nothing ever is.
+    fn begin_anew(&mut self, begin: usize, out: &mut Bits) {
+        self.advance(begin, out);
+        if self.window.at == begin && self.holds_byte {
+            self.advance(begin + 1, out);
+        }
+        if self.window.at - usize::from(self.holds_byte) == begin {
+            self.tally.clear();
+            self.block_offset += (begin as i64 - self.block_start) as u64;
+            self.block_start = begin as i64;
+            self.silent_to = None;
         }
     }
 
@@ -248,7 +274,9 @@ impl<D: Dialect, S: Search> Parser<D, S> {
 
     fn end_block(&mut self, is_last: bool, out: &mut Bits) {
         let plain = usize::try_from(self.block_start).ok().map(|start| &self.window.bytes[start..self.window.at]);
-        Block { plain, plain_offset: self.block_offset, is_last }.write(&self.tally, out);
+        if self.silent_to.is_none() {
+            Block { plain, plain_offset: self.block_offset, is_last }.write(&self.tally, out);
+        }
         self.tally.clear();
         self.block_offset += (self.window.at as i64 - self.block_start) as u64;
         self.block_start = self.window.at as i64;
@@ -259,6 +287,7 @@ impl<D: Dialect, S: Search> Parser<D, S> {
         self.window.slide();
         self.chains.slide();
         self.block_start -= HALF as i64;
+        self.silent_to = self.silent_to.map(|begin| begin - HALF as i64);
     }
 }
 
@@ -270,7 +299,8 @@ mod tests {
     use super::*;
 
     fn deflate<S: Search + Send>(level: u8, plain: &[u8]) -> Vec<u8> {
-        let start = Start { dialect: Zlib, level: Level::new(level), hash_bits: 15, symbols: 16_383, history: &[], offset: 0 };
+        let start =
+            Start { dialect: Zlib, level: Level::new(level), hash_bits: 15, symbols: 16_383, history: &[], offset: 0, silent_to: 0 };
         let (mut parser, mut out) = (Parser::<Zlib, S>::new(start), Bits::default());
         parser.write(plain, &mut out);
         parser.finish(&mut out);

@@ -4,33 +4,29 @@
 //! further than the last byte that is needed, so that a bomb is not followed, and read to its end all the same. The file
 //! has the bytes that are needed and no others: their sum is known, and compared with the room there is, before the first is read.
 //!
-//! *Not here:* where old blobs are (`workflow`), what plain forms are (`ocm_format::plain`).
+//! *Not here:* where old blobs are (`workflow`), how plain forms are had (`store::plain`).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use bytes::{Buf as _, Bytes};
 use futures_util::stream::{self, StreamExt as _};
 use ocm_format::error::Error as FormatError;
 use ocm_format::error::Kind as FormatKind;
-use ocm_format::plain::plain;
 use ocm_format::ranges::Ranges;
 use ocm_format::reader;
-use tokio::sync::mpsc;
 
 use crate::error::{Error, Kind, Result};
 use crate::image::{Blob, Digest};
 use crate::store::archive::Room;
+use crate::store::plain;
 
 /// Plain bytes that are moved at once.
 const PART_BYTES: usize = 256 << 10;
-/// Parts of a blob that wait to be decompressed.
-const PARTS_AHEAD: usize = 4;
 
 /// What is needed of old blobs.
 pub(in crate::store::archive) struct Spool {
@@ -131,31 +127,19 @@ impl OldBlob {
     /// Fetches all of the blob, and keeps what is needed of its plain form.
     async fn fetch(&self, file: Arc<File>) -> Result<()> {
         let what = format!("blob {} from {}", self.blob.descriptor().digest, self.blob.place());
-        let mut body = self.blob.whole().await?;
-        let (sender, receiver) = mpsc::channel(PARTS_AHEAD);
-        let slots = Arc::clone(&self.slots);
-        let keeping = tokio::task::spawn_blocking(move || keep(Parts { receiver, part: Bytes::new() }, &slots, &file));
-        // Where nobody listens any more, enough was decompressed, or it cannot be: the rest is read for its digest.
-        let mut listens = true;
-        while let Some(part) = body.next().await? {
-            listens = listens && sender.send(part).await.is_ok();
-        }
-        drop(sender);
-        let kept = keeping.await.map_err(|error| Error::failed(format!("{what}: decompressing it: {error}")))?;
-        kept.map_err(|error| error.context(what))
+        let (body, slots) = (self.blob.whole().await?, Arc::clone(&self.slots));
+        plain::read(body, what, move |parts| keep(plain::decompressed(parts)?, &slots, &file)).await
     }
 }
 
-/// Writes what the slots say of the plain form of `blob` to the file.
-fn keep(blob: impl Read, slots: &[Slot], file: &File) -> Result<()> {
-    let broken = |error: io::Error| Error::damaged(format!("its plain form cannot be had: {error}"));
-    let mut plain = plain(BufReader::with_capacity(PART_BYTES, blob)).map_err(broken)?;
+/// Writes what the slots say of a plain form to the file.
+fn keep(mut plain: impl Read, slots: &[Slot], file: &File) -> Result<()> {
     let (mut at, mut buffer) = (0u64, vec![0; PART_BYTES]);
     for slot in slots {
         while at < slot.end {
             let (is_in, until) = if at < slot.begin { (false, slot.begin) } else { (true, slot.end) };
             let most = usize::try_from(until - at).unwrap_or(PART_BYTES).min(PART_BYTES);
-            let count = plain.read(&mut buffer[..most]).map_err(broken)?;
+            let count = plain.read(&mut buffer[..most]).map_err(|error| plain::broken(&error))?;
             if count == 0 {
                 return Err(Error::damaged(format!("its plain form has {at} bytes, and those up to {} are referred to", slot.end)));
             }
@@ -167,24 +151,6 @@ fn keep(blob: impl Read, slots: &[Slot], file: &File) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The parts of a blob as they come, for a thread that reads them.
-struct Parts {
-    receiver: mpsc::Receiver<Bytes>,
-    part: Bytes,
-}
-
-impl Read for Parts {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.part.is_empty() {
-            let Some(part) = self.receiver.blocking_recv() else { return Ok(0) };
-            self.part = part;
-        }
-        let count = self.part.len().min(buffer.len());
-        self.part.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
-    }
 }
 
 impl reader::Base for Spool {
