@@ -124,8 +124,8 @@ fn by_chunks(folder: &Path, parent: &Finished) -> Earlier {
 fn by_patches(folder: &Path, parent: &Finished) -> Earlier {
     let chunks = index(folder, parent);
     let older: Arc<dyn Older> = Arc::new(Past::new(reader(&[folder])));
-    let (versions, unread) = Versions::of(&chunks, older, MEMORY);
-    assert!(unread.is_empty(), "{unread:?}");
+    let versions = Versions::of(&chunks, older, MEMORY);
+    assert!(versions.unread().is_empty(), "{:?}", versions.unread());
     Earlier { versions: Some(versions), chunks }
 }
 
@@ -279,13 +279,17 @@ fn what_a_set_needs_of_earlier_ones_is_told_before_it_ends() {
 #[test]
 fn the_catalogue_knows_the_blobs_of_volumes_that_are_elsewhere() {
     let folder = tempfile::tempdir().expect("a folder");
-    let base = write(folder.path(), 1, None, Earlier::default(), 2);
-    assert!(base.volumes.len() > 1 && base.catalogue.len() > 1);
+    // So many small volumes that the catalogue has more than one file.
+    let options = Options { cap: 96 << 10, frame_bytes: 8 << 10, ..options(folder.path(), 2) };
+    let mut set = SetWriter::create_after(head(1, None), options, Arc::default(), Box::new(|_| Ok(Fate::Kept))).expect("a writer");
+    add(&mut set, &layers(1));
+    let base = set.finish(closing(folder.path(), None, &layers(1))).expect("finished");
     let volumes = reader(&[folder.path()]);
     for (path, _) in &base.volumes {
         std::fs::rename(path, path.with_extension("away")).expect("renamed");
     }
     let files: Vec<PathBuf> = base.catalogue.iter().filter(|path| path.starts_with(folder.path().join("catalogues"))).cloned().collect();
+    assert!(base.volumes.len() > 1 && files.len() > 1, "{} in {}", base.volumes.len(), files.len());
     let records = Records::open(&files, &base.manifest.volumes).expect("all indexes");
     for layer in layers(1) {
         let digest = Digest::of(&layer);
@@ -313,10 +317,12 @@ fn blobs_that_cannot_be_read_are_counted_and_the_others_are_used() {
     bytes[first.file_offset as usize + 20] ^= 1;
     std::fs::remove_file(path).and_then(|()| std::fs::write(path, bytes)).expect("damaged");
     let (chunks, older) = (index(folder.path(), &base), Arc::new(Past::new(reader(&[folder.path()]))));
-    let (versions, unread) = Versions::of(&chunks, older.clone(), MEMORY);
+    let versions = Versions::of(&chunks, older.clone(), MEMORY);
+    chunks.blobs().iter().for_each(|blob| drop(versions.read(&blob.digest, 0, blob.plain_bytes)));
+    let unread = versions.unread();
     assert!(!versions.is_empty() && unread.absent == 0, "{unread:?}");
     assert!(unread.broken > 0 && unread.broken < chunks.blobs().len() as u64, "{unread:?}");
     assert!(unread.why.expect("why").to_string().contains("SHA-256"));
     let (again, unread) = Chunks::of(chunks.blobs().iter().copied(), older.as_ref(), MEMORY);
-    assert_eq!(again.blobs().len() as u64 + unread.broken, chunks.blobs().len() as u64);
+    assert!(unread.broken > 0 && !again.is_empty() && again.len() < chunks.len(), "{unread:?}");
 }

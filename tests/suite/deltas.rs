@@ -197,6 +197,40 @@ async fn an_index_that_is_damaged_or_of_another_set_is_named_and_not_used() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_parent_is_told_once_and_the_rest_of_it_is_used() {
+    let Some(mut generations) = Generations::new().await else { return };
+    let heard = Heard::of(&mut generations.lab);
+    let sound = generations.delta("sound", |_| {}).await;
+    assert!(heard.lines().is_empty(), "{:?}", heard.lines());
+    let path =
+        generations.lab.snapshot("one").into_keys().find(|path| path.extension().is_some_and(|kind| kind == "tar")).expect("a volume");
+    let whole = std::fs::read(&path).expect("a volume");
+    let mut bytes = whole.clone();
+    let place = bytes.len() / 20;
+    bytes[place] ^= 1;
+    std::fs::remove_file(&path).and_then(|()| std::fs::write(&path, bytes)).expect("damaged");
+    // Found when it is read for patches; what was found by the index needs no data.
+    let damaged = generations.delta("damaged", |_| {}).await;
+    assert_eq!(damaged.depth, Some(Depth::Patch));
+    let said = heard.lines();
+    assert!(said.len() == 1 && heard.has(&["1 layer of set 1 cannot be read", "not used for patches", "volume 1 at 0x"]), "{said:?}");
+    // The index that is made again lacks what cannot be read, and is not kept.
+    let index = generations.index();
+    std::fs::remove_file(&index).expect("removed");
+    let without = generations.delta("without", |_| {}).await;
+    assert_eq!((without.depth, index.exists()), (Some(Depth::Patch), false));
+    assert!(heard.has(&["1 layer of set 1 cannot be read: it is not in it", "SHA-256"]), "{:?}", heard.lines());
+    assert!(sound.stored_bytes < damaged.stored_bytes && damaged.stored_bytes < without.stored_bytes);
+    // The far side has a sound copy.
+    std::fs::remove_dir_all(generations.lab.folder("one"))
+        .and_then(|()| std::fs::create_dir(generations.lab.folder("one")))
+        .expect("removed");
+    std::fs::write(&path, whole).expect("a sound copy");
+    generations.comes_back("damaged").await;
+    generations.comes_back("without").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plan_tells_the_depth_and_writes_nothing() {
     let Some(generations) = Generations::new().await else { return };
     let before = generations.lab.snapshot("workspace");

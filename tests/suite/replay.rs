@@ -140,19 +140,34 @@ async fn what_cannot_be_made_again_is_stored_as_it_came_and_the_reason_is_told()
     let sound = piped(Command::new(&gzip).arg("-n"), &plain);
     let mut cut = sound.clone();
     cut.truncate(sound.len() - 5);
-    let strange = flushed_within(&plain);
-    layout.tag("v1", &image(&layout, &[cut, strange, b"\x1f\x8bno gzip".to_vec(), Layer::tree(3, 200_000).stored()]));
+    let (strange, almost) = (flushed_at(&plain, 1000), flushed_at(&plain, plain.len() - 1000));
+    layout.tag("v1", &image(&layout, &[cut, strange, almost, b"\x1f\x8bno gzip".to_vec(), Layer::tree(3, 200_000).stored()]));
     let set = there_and_back(&lab, layout.path()).await;
     assert_eq!(set.gzip.replayed.blobs, 0);
     let kept: Vec<(&str, u64)> = set.gzip.kept.iter().map(|(reason, count)| (*reason, count.blobs)).collect();
-    assert_eq!(kept, [("it cannot be inflated", 1), ("not gzip", 1), (UNKNOWN, 2)]);
+    assert_eq!(kept, [("an encoder is right for most of it, not for all", 1), ("it cannot be inflated", 1), ("not gzip", 1), (UNKNOWN, 2)]);
 }
 
-/// A gzip file that zlib was told to flush early: nothing says where, so no encoder makes it again.
-fn flushed_within(plain: &[u8]) -> Vec<u8> {
-    let code = "import sys,zlib; data=sys.stdin.buffer.read(); z=zlib.compressobj(6, zlib.DEFLATED, 31); \
-                sys.stdout.buffer.write(z.compress(data[:1000])+z.flush(zlib.Z_FULL_FLUSH)+z.compress(data[1000:])+z.flush())";
-    piped(Tool::find("python3").expect("the tests need it").args(["-c", code]), plain)
+/// A gzip file that zlib was told to flush before its end: nothing says where, so no encoder makes it again. All blocks before that are
+/// as zlib writes them.
+fn flushed_at(plain: &[u8], at: usize) -> Vec<u8> {
+    let code = "import sys,zlib; data=sys.stdin.buffer.read(); at=int(sys.argv[1]); z=zlib.compressobj(6, zlib.DEFLATED, 31); \
+                sys.stdout.buffer.write(z.compress(data[:at])+z.flush(zlib.Z_FULL_FLUSH)+z.compress(data[at:])+z.flush())";
+    piped(Tool::find("python3").expect("the tests need it").args(["-c", code, &at.to_string()]), plain)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bomb_is_stored_as_it_came() {
+    let Some(gzip) = Tool::path("gzip") else { return };
+    let (lab, layout) = (Lab::new(), Layout::new());
+    // A gibibyte and more of nothing, in members.
+    let member = piped(Command::new(&gzip).arg("-n"), &vec![0; 32 << 20]);
+    let bomb: Vec<u8> = member.iter().copied().cycle().take(member.len() * 33).collect();
+    layout.tag("v1", &image(&layout, &[bomb]));
+    let set = there_and_back(&lab, layout.path()).await;
+    let kept: Vec<(&str, u64)> = set.gzip.kept.iter().map(|(reason, count)| (*reason, count.blobs)).collect();
+    assert_eq!((set.gzip.replayed.blobs, kept), (0, vec![("it inflates to more than 200 times its size", 1)]));
+    assert!(set.stored_bytes < 2 << 20, "{}", set.stored_bytes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,23 +9,24 @@ use crate::error::{Error, Result};
 const STEP_BYTES: u64 = 1 << 20;
 
 impl Chunks {
-    /// The chunk index of these blobs, whose plain forms are read from `older`; in about `memory_bytes`. Blobs that cannot be
-    /// read are not in it; it is told how many those are.
+    /// The chunk index of these blobs, whose plain forms are read from `older`; in about `memory_bytes`. Of blobs that cannot be
+    /// read to their ends it knows the beginnings; it is told how many those are.
     #[must_use]
     pub fn of(blobs: impl IntoIterator<Item = Blob>, older: &dyn Older, memory_bytes: u64) -> (Self, Unread) {
         let (mut gathered, mut unread) = (Gathered::new(memory_bytes), Unread::default());
         for blob in blobs {
-            match cut(&blob, older) {
-                Ok(chunks) => gathered.add(blob, chunks),
-                Err(error) => unread.count(error),
+            let mut chunks = Vec::new();
+            if let Err(error) = cut(&blob, older, &mut chunks) {
+                unread.count(error);
             }
+            gathered.add(blob, chunks);
         }
         (gathered.finish(), unread)
     }
 }
 
-fn cut(blob: &Blob, older: &dyn Older) -> Result<Vec<(Key, u64)>> {
-    let (mut chunks, mut cut_at, mut at) = (Vec::new(), 0u64, 0u64);
+fn cut(blob: &Blob, older: &dyn Older, chunks: &mut Vec<(Key, u64)>) -> Result<()> {
+    let (mut cut_at, mut at) = (0u64, 0u64);
     let mut take = |_: Class, chunk: &[u8]| -> Result<()> {
         chunks.push((key(chunk), cut_at));
         cut_at = cut_at.saturating_add(crate::codec::length(chunk));
@@ -40,6 +41,5 @@ fn cut(blob: &Blob, older: &dyn Older) -> Result<Vec<(Key, u64)>> {
         at = at.saturating_add(crate::codec::length(&slice.bytes));
         chunker.push(&slice.bytes, &mut take)?;
     }
-    chunker.finish(&mut take)?;
-    Ok(chunks)
+    chunker.finish(&mut take)
 }

@@ -2,7 +2,8 @@
 //!
 //! **Invariants.** What is found is a hint: a wrong one costs bytes, never content.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ENTRY_BYTES;
 use super::chunks::Chunks;
@@ -71,14 +72,16 @@ pub struct Version {
 pub struct Versions {
     files: Vec<(u64, Version)>,
     older: Arc<dyn Older>,
+    /// The blobs that could not be read, or not all of them.
+    failed: Mutex<BTreeMap<Digest, Error>>,
 }
 
 impl Versions {
-    /// The files of all blobs of a chunk index, as far as they can be read and `memory_bytes` suffice; and how many could not.
+    /// The files of all blobs of a chunk index, as far as they can be read and `memory_bytes` suffice.
     #[must_use]
-    pub fn of(chunks: &Chunks, older: Arc<dyn Older>, memory_bytes: u64) -> (Self, Unread) {
+    pub fn of(chunks: &Chunks, older: Arc<dyn Older>, memory_bytes: u64) -> Self {
         let most = usize::try_from(memory_bytes / ENTRY_BYTES).unwrap_or(usize::MAX);
-        let (mut files, mut unread) = (Vec::new(), Unread::default());
+        let (mut files, mut failed) = (Vec::new(), BTreeMap::new());
         for (number, blob) in (0u32..).zip(chunks.blobs()) {
             let walked = walk(older.as_ref(), &blob.digest, blob.plain_bytes, &mut |file: crate::chunk::File| {
                 if files.len() < most {
@@ -86,11 +89,11 @@ impl Versions {
                 }
             });
             if let Err(error) = walked {
-                unread.count(error);
+                failed.insert(blob.digest, error);
             }
         }
         files.sort_unstable();
-        (Self { files, older }, unread)
+        Self { files, older, failed: Mutex::new(failed) }
     }
 
     /// The older versions of a file.
@@ -106,10 +109,19 @@ impl Versions {
         self.files.is_empty()
     }
 
-    /// Their content.
+    /// Bytes of the plain form of a blob that has some of them.
+    pub fn read(&self, blob: &Digest, offset: u64, bytes: u64) -> Result<Slice> {
+        self.older.plain(blob, offset, bytes).inspect_err(|error| {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).entry(*blob).or_insert_with(|| error.clone());
+        })
+    }
+
+    /// How many blobs could not be read up to now, or not all of them.
     #[must_use]
-    pub fn older(&self) -> &Arc<dyn Older> {
-        &self.older
+    pub fn unread(&self) -> Unread {
+        let mut unread = Unread::default();
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|error| unread.count(error.clone()));
+        unread
     }
 }
 

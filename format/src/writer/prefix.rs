@@ -57,7 +57,7 @@ impl Prefix {
         for region in self.widened(earlier)? {
             let blob = earlier.chunks.blob(region.blob)?;
             let bytes = region.end.saturating_sub(region.begin);
-            let Ok(slice) = versions.older().plain(&blob.digest, region.begin, bytes) else { continue };
+            let Ok(slice) = versions.read(&blob.digest, region.begin, bytes) else { continue };
             let frames = all.frames.saturating_add(slice.frames);
             if slice.depth >= MAX_DEPTH || frames > MAX_FRAMES || length(&slice.bytes) != bytes {
                 continue;

@@ -7,8 +7,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ocm_format::delta::Earlier;
+use ocm_format::delta::{Earlier, Versions};
 use serde::{Deserialize, Serialize};
+
+use super::ground::layers;
+use crate::monitor::{Event, Monitor};
 
 /// How deep a delta goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -109,10 +112,26 @@ pub struct Basis {
     pub(super) earlier: Arc<Earlier>,
     /// How deep the delta goes.
     pub depth: Depth,
+    /// The generation of the parent.
+    pub(super) generation: u32,
+    /// How many of its blobs were told to be unreadable.
+    pub(super) told: u64,
 }
 
 impl Default for Basis {
     fn default() -> Self {
-        Self { earlier: Arc::default(), depth: Depth::Blob }
+        Self { earlier: Arc::default(), depth: Depth::Blob, generation: 0, told: 0 }
+    }
+}
+
+impl Basis {
+    /// Tells, once the set is written, of blobs that were found then to be unreadable.
+    pub fn tell_unread(&self, monitor: &dyn Monitor) {
+        let unread = self.earlier.versions.as_ref().map(Versions::unread).unwrap_or_default();
+        if let (1.., Some(why)) = (unread.broken.saturating_sub(self.told), &unread.why) {
+            let (layers, set) = (layers(unread.broken), self.generation);
+            let text = format!("{layers} of set {set} cannot be read, or not all: what is damaged was not used for patches ({why})");
+            monitor.event(Event::Warning(&text));
+        }
     }
 }

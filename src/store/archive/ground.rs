@@ -127,13 +127,21 @@ impl Ground {
         let older = self.older();
         let Some(chunks) = self.chunks.take().or_else(|| self.make_again(older.as_ref(), monitor)) else { return Basis::default() };
         if self.delta.depth < Depth::Patch || !self.has_data() {
-            return Basis { earlier: Arc::new(Earlier { chunks, versions: None }), depth: Depth::Chunk };
+            return Basis { earlier: Arc::new(Earlier { chunks, versions: None }), depth: Depth::Chunk, ..Basis::default() };
         }
-        let (versions, unread) = Versions::of(&chunks, older, self.delta.version_bytes());
-        self.tell(&unread, "its content is", "their content is", "used for patches", monitor);
+        let versions = Versions::of(&chunks, older, self.delta.version_bytes());
+        let unread = versions.unread();
+        self.tell(&unread, "its content is not used for patches", "their content is not used for patches", monitor);
         let versions = Some(versions).filter(|versions| !versions.is_empty());
         let depth = if versions.is_some() { Depth::Patch } else { Depth::Chunk };
-        Basis { earlier: Arc::new(Earlier { chunks, versions }), depth }
+        Basis { earlier: Arc::new(Earlier { chunks, versions }), depth, generation: self.facts.generation(), told: unread.broken }
+    }
+
+    /// Makes a chunk index that was lost again while the volumes are at hand, for later sets.
+    pub fn mend(&self, monitor: &dyn Monitor) {
+        if self.chunks.is_none() && self.delta.reads_data() && self.parent.has_data() {
+            self.make_again(self.parent.older().as_ref(), monitor);
+        }
     }
 
     fn older(&self) -> Arc<dyn Older> {
@@ -156,7 +164,7 @@ impl Ground {
         }
         monitor.event(Event::Note(&format!("set {}: its chunk index is made again from its data", self.facts.generation())));
         let (chunks, unread) = Chunks::of(self.listed.iter().copied(), older, self.delta.chunk_bytes());
-        self.tell(&unread, "it is", "they are", "in it", monitor);
+        self.tell(&unread, "it is not in it", "they are not in it", monitor);
         if unread.is_empty() {
             self.keep(&chunks, monitor);
         }
@@ -173,22 +181,23 @@ impl Ground {
     }
 
     /// Tells of blobs that were passed over: once, however many.
-    fn tell(&self, unread: &Unread, one: &str, several: &str, what: &str, monitor: &dyn Monitor) {
+    fn tell(&self, unread: &Unread, one: &str, several: &str, monitor: &dyn Monitor) {
         let set = self.facts.generation();
-        let verb = |count: u64| if count == 1 { one } else { several };
+        let so = |count: u64| if count == 1 { one } else { several };
         // Of blobs that are had from elsewhere it was told when they were looked for.
         if unread.absent > 0 && self.delta.data != ParentData::Registry {
-            let text = format!("{} of set {set} not at hand: {} not {what}", layers(unread.absent), verb(unread.absent));
-            monitor.event(Event::Note(&text));
+            let be = if unread.absent == 1 { "is" } else { "are" };
+            monitor.event(Event::Note(&format!("{} of set {set} {be} not at hand: {}", layers(unread.absent), so(unread.absent))));
         }
         if let (1.., Some(why)) = (unread.broken, &unread.why) {
-            let text = format!("{} of set {set} cannot be read: {} not {what}", layers(unread.broken), verb(unread.broken));
+            let text = format!("{} of set {set} cannot be read: {}", layers(unread.broken), so(unread.broken));
             monitor.event(Event::Warning(&format!("{text} ({why})")));
         }
     }
 }
 
-fn layers(count: u64) -> String {
+/// So many of them.
+pub(super) fn layers(count: u64) -> String {
     if count == 1 { "1 layer".to_owned() } else { format!("{count} layers") }
 }
 

@@ -67,3 +67,27 @@ pub(crate) fn told(error: &ocm_format::error::Error) -> Error {
         Kind::Limit | Kind::Usage => Error::usage(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ocm_format::error::{Error as FormatError, Kind as FormatKind};
+
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn what_the_format_says_is_told_as_what_a_person_can_do_about_it() {
+        for (of, is, hint) in [
+            (FormatKind::Damaged, Kind::Damaged, None),
+            (FormatKind::Missing, Kind::Needed, None),
+            (FormatKind::Limit, Kind::Usage, None),
+            // An encoder of the future, a feature that is not known, another version.
+            (FormatKind::Unsupported, Kind::Failed, Some("use a version of ocm that reads this format")),
+            (FormatKind::Version, Kind::Failed, Some("use a version of ocm that reads this format")),
+        ] {
+            let error = told(&FormatError::new(of, "blob sha256:00: encoder 9 is not known"));
+            assert_eq!((error.kind(), error.way_out()), (is, hint), "{of:?}");
+            assert_eq!(error.to_string(), "blob sha256:00: encoder 9 is not known");
+        }
+    }
+}

@@ -18,7 +18,7 @@ use ocm_format::error::Kind;
 use ocm_format::index::PlainRow;
 use ocm_format::layout::Id;
 use ocm_format::reader::{BlobInfo, Options, Past, Reader, Stream};
-use ocm_format::set::{ParentSet, SetFiles, SetManifest};
+use ocm_format::set::{ParentSet, SetFiles, SetManifest, group};
 
 use super::base::{Base, Lack, Old};
 use super::records::{Listed, Records};
@@ -158,10 +158,15 @@ impl ArchiveSource {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Reads one set that one of the shelves knows; its volumes may be elsewhere.
+    /// Reads one set, of what the shelves have of it together; its volumes may be elsewhere.
     pub fn of_known(known: &KnownSet, shelves: &[&Shelf]) -> Result<Self> {
-        let set = shelves.iter().find_map(|shelf| Some((shelf, shelf.set(Id(known.id)).filter(|set| set.manifest.is_some())?)));
-        let (shelf, set) = set.ok_or_else(|| Error::needed(format!("set {} of {:?} is not here", known.generation, known.name)))?;
+        let knows = |shelf: &&&Shelf| shelf.set(Id(known.id)).is_some_and(|set| set.manifest.is_some());
+        let absent = || Error::needed(format!("set {} of {:?} is not here", known.generation, known.name));
+        let shelf = shelves.iter().find(knows).ok_or_else(absent)?;
+        let parts = shelves.iter().filter_map(|shelf| shelf.set(Id(known.id)));
+        let files = parts.flat_map(|set| set.volumes.values().chain(set.catalogues.values()).map(|file| file.path.clone()));
+        let together = group(files.collect::<BTreeSet<_>>());
+        let set = together.sets.iter().find(|set| set.id() == Id(known.id)).ok_or_else(absent)?;
         Self::open(shelf.path(), &[set], shelves)
     }
 

@@ -30,7 +30,9 @@ impl Line {
         let since = options.since.as_deref().map(Path::new);
         let holding = since.filter(|since| Holding::is_meant(since)).map(Holding::read).transpose()?;
         let base = match (&options.since, &options.lineage) {
-            (Some(since), _) if holding.is_none() && !is_date(since) => return Self::since_place(Path::new(since), &all, options),
+            (Some(since), _) if holding.is_none() && !is_date(since) => {
+                return Self::since_place(Path::new(since), &all, [shelf, known], options);
+            }
             (_, Some(name)) => newest(all.iter().filter(|set| set.name == *name))?,
             (_, None) => {
                 one_lineage(shelf.path(), &here)?;
@@ -65,13 +67,15 @@ impl Line {
         Ok(line)
     }
 
-    /// A set that builds on the newest one at another place: an archive, or one file of its catalogue.
-    fn since_place(path: &Path, all: &[KnownSet], options: &ArchiveOptions) -> Result<Self> {
+    /// A set that builds on the newest one at another place: an archive, or one file of its catalogue. What it refers to may lie
+    /// on the `others`: beside the new set, and among the catalogues of sets made here.
+    fn since_place(path: &Path, all: &[KnownSet], others: [&Shelf; 2], options: &ArchiveOptions) -> Result<Self> {
         let (path, generation) = match path.to_str().map(str::parse) {
             Some(Ok(crate::image::place::Location::Archive { path, generation })) => (path, generation),
             _ => (path.to_owned(), None),
         };
         let shelf = Shelf::open(&path)?;
+        let [beside, known] = others;
         let there = shelf.known_sets();
         let wanted = there.iter().filter(|set| generation.is_none_or(|wanted| set.generation == wanted));
         let wanted: Vec<&KnownSet> = wanted.filter(|set| options.lineage.as_ref().is_none_or(|name| set.name == *name)).collect();
@@ -83,7 +87,7 @@ impl Line {
         let newest = newest(wanted.into_iter())?.ok_or_else(nothing)?;
         let generation = next_generation(all.iter().chain(&there), newest.lineage);
         let data = data_of(options)?;
-        let shelves: Vec<&Shelf> = std::iter::once(&shelf).chain(&data).collect();
+        let shelves: Vec<&Shelf> = [&shelf, beside].into_iter().chain(&data).chain([known]).collect();
         let parent = Some(Parent::open(&newest, &shelves)?);
         Ok(Self { lineage: Some(newest.lineage), name: newest.name, generation, parent })
     }

@@ -160,6 +160,7 @@ struct Draft {
     depth: Option<Depth>,
     /// What it can build on; it is used up when the set is begun.
     ground: Option<Ground>,
+    basis: Basis,
     /// What is run for its files.
     command: Option<Command>,
     /// Which source each item comes from.
@@ -216,7 +217,8 @@ impl Draft {
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
         let sources = sources.collect();
-        Ok((new, Self { said, merged_from: Vec::new(), parent, unfinished, resumed, depth: None, ground: None, sources, command }))
+        let (merged_from, basis) = (Vec::new(), Basis::default());
+        Ok((new, Self { said, merged_from, parent, unfinished, resumed, depth: None, ground: None, basis, sources, command }))
     }
 
     /// Makes the set one that was there before.
@@ -242,7 +244,8 @@ impl Draft {
         // What was begun is gone on with at once, so it must be known now what it builds on.
         if resume {
             let recalled = self.recall(settings).await;
-            new.basis = self.build(recalled.as_deref(), settings).await?;
+            self.basis = self.build(recalled.as_deref(), settings).await?;
+            new.basis = self.basis.clone();
         }
         let sink = blocking(move || ArchiveSink::prepare(new, resume)).await?;
         let plan = Plan::make(wanted, &sink, settings.jobs, &settings.monitor).await?;
@@ -257,6 +260,13 @@ impl Draft {
         outcome.space = Some(space);
         outcome.depth = self.depth;
         outcome.parent = self.parent.clone().filter(|_| request.dry_run);
+        if nothing_new
+            && !request.dry_run
+            && let Some(ground) = self.ground.take()
+        {
+            let monitor = Arc::clone(&settings.monitor);
+            blocking(move || Ok(ground.mend(monitor.as_ref()))).await?;
+        }
         if request.dry_run || nothing_new || outcome.report.items.iter().all(|item| item.has_failed()) {
             return Ok(outcome);
         }
@@ -266,7 +276,8 @@ impl Draft {
         space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
         outcome.announce(settings);
         if !self.resumed {
-            sink.build_on(self.build(recalled.as_deref(), settings).await?);
+            self.basis = self.build(recalled.as_deref(), settings).await?;
+            sink.build_on(self.basis.clone());
             // The spool may lie on the same file system.
             space::check(&folder, &space, request.archive.volume_bytes, request.archive.release)?;
             outcome.depth = self.depth;
@@ -276,6 +287,7 @@ impl Draft {
         let options = transfer::Options { jobs: settings.jobs, image_timeout: settings.image_timeout };
         let (report, _) = transfer(plan, Box::new(sink), options, Arc::clone(&settings.monitor)).await?;
         outcome.report = report;
+        self.basis.tell_unread(settings.monitor.as_ref());
         if let Some(written) = written.get() {
             let catalogue = self.hand_over_catalogue(written, &folder).await?;
             let released = workspace.released(&self.unfinished.set)?.map(|released| released.volumes()).unwrap_or_default();
