@@ -265,7 +265,11 @@ impl Draft {
             && let Some(ground) = self.ground.take()
         {
             let monitor = Arc::clone(&settings.monitor);
-            blocking(move || Ok(ground.mend(monitor.as_ref()))).await?;
+            blocking(move || {
+                ground.mend(monitor.as_ref());
+                Ok(())
+            })
+            .await?;
         }
         if request.dry_run || nothing_new || outcome.report.items.iter().all(|item| item.has_failed()) {
             return Ok(outcome);
