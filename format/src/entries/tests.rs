@@ -1,6 +1,6 @@
 //! Tars are followed as programs that unpack them do, and hostile ones are errors.
 
-#![expect(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects, reason = "a test may panic")]
+#![expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
 use super::*;
 

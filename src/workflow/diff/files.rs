@@ -78,8 +78,7 @@ struct Leaf {
 /// Compares the files of all images that moved.
 pub(super) async fn inside(moved: &[Moved], a: &Images, b: &Images, settings: &Settings) -> Vec<Inside> {
     let (mut all, mut room, total) = (Vec::new(), PATHS_BYTES, moved.len() as u64);
-    for (done, moved) in (0..).zip(moved) {
-        settings.monitor.event(Event::Counted { what: "comparing files", done, total });
+    for (done, moved) in (1..).zip(moved) {
         let inside = |platform, found| Inside { name: moved.name.clone(), role: moved.role, platform, found };
         let leaves = async { Ok::<_, Error>((a.leaves(moved, moved.from).await?, b.leaves(moved, moved.to).await?)) };
         let pairs = match leaves.await {
@@ -94,8 +93,8 @@ pub(super) async fn inside(moved: &[Moved], a: &Images, b: &Images, settings: &S
             }
             Err(error) => all.push(inside(None, Found::Why(error.to_string()))),
         }
+        settings.monitor.event(Event::Counted { what: "comparing files", done, total });
     }
-    settings.monitor.event(Event::Counted { what: "comparing files", done: total, total });
     all
 }
 
