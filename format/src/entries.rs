@@ -1,7 +1,7 @@
 //! [`Entries`]: what a tar lists, and the contents of its files, as it streams by.
 //!
 //! **Invariants.** The parts depend on the bytes alone, never on how they were split. Memory is bounded by
-//! [`MAX_METADATA`](crate::chunk::MAX_METADATA) for one entry. A tar that cannot be followed to its end is an error; nothing here guesses.
+//! [`MAX_METADATA`] for one entry. A tar that cannot be followed to its end is an error; nothing here guesses.
 //!
 //! *Not here:* what an entry means in an image (whiteouts, the order of layers); the holes of sparse files, whose content is what is stored.
 

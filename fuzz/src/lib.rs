@@ -22,7 +22,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "header", run: structures::header, seeds: structures::headers },
     Target { name: "footer", run: structures::footer, seeds: structures::footers },
     Target { name: "frame-header", run: structures::frame_header, seeds: structures::frame_headers },
@@ -30,6 +30,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "record", run: structures::record, seeds: structures::records },
     Target { name: "set-json", run: structures::set_json, seeds: structures::set_jsons },
     Target { name: "layer", run: structures::layer, seeds: structures::layers },
+    Target { name: "tree", run: structures::tree, seeds: structures::layers },
     Target { name: "volume", run: archive::volume, seeds: archive::volumes },
     Target { name: "manifest", run: names::manifest, seeds: names::manifests },
     Target { name: "name", run: names::name, seeds: names::names },

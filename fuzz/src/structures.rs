@@ -1,5 +1,6 @@
 //! The structures of a volume, one by one, and layers as the chunker cuts them.
 
+use ocm::image::Tree;
 use ocm_format::chunk::{Chunker, Files, Shape};
 use ocm_format::codec::Cursor;
 use ocm_format::digest::Digest;
@@ -142,6 +143,24 @@ pub fn layer(bytes: &[u8]) {
     }
     chunker.finish(&mut emit).expect("it never fails by itself");
     assert_eq!(seen, bytes.len(), "no byte is lost");
+}
+
+/// Makes a tree of a layer over another one; the tree, or the error, is the same, however the layer comes.
+pub fn tree(bytes: &[u8]) {
+    let over = |step: usize| {
+        let lower = layers().iter().try_fold(Tree::default(), |tree, layer| laid(tree, layer, layer.len()))?;
+        laid(lower, bytes, step)
+    };
+    match (over(1000), over(bytes.len().max(1))) {
+        (Ok(one), Ok(other)) => assert!(one.nodes().eq(other.nodes()), "a tree depends on how its layer was split"),
+        (one, other) => assert_eq!(one.err().map(|error| error.to_string()), other.err().map(|error| error.to_string())),
+    }
+}
+
+fn laid(tree: Tree, layer: &[u8], step: usize) -> ocm::error::Result<Tree> {
+    let mut layering = tree.layer();
+    layer.chunks(step).try_for_each(|part| layering.push(part))?;
+    layering.finish()
 }
 
 /// A tar with two files and its end.

@@ -5,6 +5,7 @@
 //! *Not here:* how results look (unit tests beside their code).
 
 mod archive;
+mod comparing;
 mod elsewhere;
 mod killed;
 mod media;

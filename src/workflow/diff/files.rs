@@ -22,6 +22,9 @@ use crate::store::plain;
 /// How much of paths is kept in all, in bytes.
 const PATHS_BYTES: usize = 128 << 20;
 
+/// So many manifests are read of one image; an index for every platform there is has some dozens.
+const MAX_MANIFESTS: usize = 4096;
+
 /// What was found of an image under a name that moved, or of one of its platforms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,8 +81,7 @@ struct Leaf {
 /// Compares the files of all images that moved.
 pub(super) async fn inside(moved: &[Moved], a: &Images, b: &Images, settings: &Settings) -> Vec<Inside> {
     let (mut all, mut room, total) = (Vec::new(), PATHS_BYTES, moved.len() as u64);
-    for (done, moved) in (0..).zip(moved) {
-        settings.monitor.event(Event::Counted { what: "comparing files", done, total });
+    for (done, moved) in (1..).zip(moved) {
         let inside = |platform, found| Inside { name: moved.name.clone(), role: moved.role, platform, found };
         let leaves = async { Ok::<_, Error>((a.leaves(moved, moved.from).await?, b.leaves(moved, moved.to).await?)) };
         let pairs = match leaves.await {
@@ -94,8 +96,8 @@ pub(super) async fn inside(moved: &[Moved], a: &Images, b: &Images, settings: &S
             }
             Err(error) => all.push(inside(None, Found::Why(error.to_string()))),
         }
+        settings.monitor.event(Event::Counted { what: "comparing files", done, total });
     }
-    settings.monitor.event(Event::Counted { what: "comparing files", done: total, total });
     all
 }
 
@@ -111,6 +113,9 @@ impl Images {
         while let Some(wanted) = ahead.pop_front() {
             if !seen.insert(wanted.digest) {
                 continue;
+            }
+            if seen.len() > MAX_MANIFESTS {
+                return Err(Error::failed(format!("index {root} lists more than {MAX_MANIFESTS} manifests")));
             }
             let Some(manifest) = self.source.manifest(item.origin.repository(), &wanted).await? else {
                 if wanted.digest == root {

@@ -234,6 +234,18 @@ async fn an_image_that_cannot_be_looked_into_says_why_and_stops_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_index_without_end_is_an_error() {
+    let (lab, _, [old, new]) = lab(|layout, is_new| {
+        let image = image(layout, is_new);
+        let absent = (0..5000u64).map(|number| Descriptor { digest: Digest::of(&number.to_le_bytes()), ..image.clone() });
+        layout.index(&[image.clone()].into_iter().chain(absent).collect::<Vec<_>>())
+    });
+    let found = inside(&lab, &old, &new).await;
+    let [Inside { found: Found::Why(why), .. }] = found.as_slice() else { panic!("{found:?}") };
+    assert!(why.contains("lists more than 4096 manifests"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_layer_that_is_damaged_is_not_compared() {
     let (lab, [_, layout], [old, new]) = lab(image);
     let upper = after()[2].stored();
