@@ -1,6 +1,6 @@
 //! [`Ranges`]: stretches of bytes, merged.
 //!
-//! **Invariants.** Stretches are in order, none is empty, and no two touch. There are at most [`MAX_RANGES`]: of more, the
+//! **Invariants.** Stretches are in order, none is empty, and no two touch. There are at most `MAX_RANGES`: of more, the
 //! closest become one, so that memory is bounded and nothing that was put in is lost.
 
 use std::collections::BTreeMap;

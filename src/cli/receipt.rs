@@ -23,8 +23,8 @@ use crate::workflow::receipt::{Request, receipt};
     after_long_help = "Examples:\n  ocm receipt docker://registry.lab:5000 --to lab.json\n  ocm receipt docker://registry.lab:5000/mirror/app docker://registry.lab:5000/mirror/db > lab.json"
 )]
 pub(super) struct Arguments {
-    /// What is looked at, all in one registry: docker://HOST[/REPO[:TAG|@DIGEST]]
-    #[arg(required = true, value_name = "PLACE")]
+    /// What is looked at.
+    #[arg(help = "What is looked at, all in one registry: docker://HOST[/REPO[:TAG|@DIGEST]]", required = true, value_name = "PLACE")]
     places: Vec<Location>,
     /// Write the receipt into this file, not to stdout
     #[arg(long, value_name = "FILE", env = "OCM_TO")]

@@ -50,6 +50,7 @@ pub(super) struct Arguments {
     ///
     /// What it was made from is fetched by digest. It needs the same version of ocm, the catalogue of the set in DIR or in the
     /// workspace, and of what the set builds on whatever was at hand then.
+    #[allow(rustdoc::broken_intra_doc_links, reason = "brackets are what a person types")]
     #[arg(long, value_name = "SET", env = "OCM_AGAIN", value_parser = set_again)]
     again: Option<SetAgain>,
     /// Read everything that a delta builds on, and check it, before anything is written

@@ -1,6 +1,6 @@
 //! [`Holdings`]: what a place holds, as a receipt lists it: manifests and blobs, each with one repository.
 //!
-//! **Invariants.** Only manifests are read. A walk ends: it goes at most [`MAX_LEVELS`] deep and takes at most [`MAX_MANIFESTS`]
+//! **Invariants.** Only manifests are read. A walk ends: it goes at most `MAX_LEVELS` deep and takes at most `MAX_MANIFESTS`
 //! manifests. Of several repositories with the same content the first by name is kept, so that the same place gives the same list.
 //!
 //! *Not here:* what is visible there (`workflow`), what a receipt is for.
