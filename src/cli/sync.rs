@@ -214,7 +214,7 @@ impl ArchiveArguments {
             DeltaDepth::Blob => Depth::Blob,
             DeltaDepth::Chunk => Depth::Chunk,
         };
-        Delta { depth, data: self.parent_data.clone(), index_bytes: self.index_mem }
+        Delta { depth, data: self.parent_data.clone(), own: true, index_bytes: self.index_mem }
     }
 
     /// What clap cannot tell: an option that a variable sets to no is not set.

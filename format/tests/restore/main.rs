@@ -108,6 +108,7 @@ impl Sample {
             level: 3,
             threads: 2,
             index_bytes: 1 << 20,
+            own_version_bytes: None,
         };
         SetWriter::create(self.head.clone(), options, Box::new(|_| Ok(Fate::Kept))).expect("a writer")
     }
