@@ -67,6 +67,7 @@ fn options(folder: &Path, threads: usize) -> Options {
         level: 3,
         threads,
         index_bytes: MEMORY,
+        own_version_bytes: None,
     }
 }
 

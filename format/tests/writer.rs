@@ -56,7 +56,16 @@ fn head() -> Head {
 }
 
 fn options(folder: &Path, cap: u64, threads: usize) -> Options {
-    Options { folder: folder.into(), scratch: folder.join(".ocm"), cap, frame_bytes: 1 << 20, level: 3, threads, index_bytes: 1 << 20 }
+    Options {
+        folder: folder.into(),
+        scratch: folder.join(".ocm"),
+        cap,
+        frame_bytes: 1 << 20,
+        level: 3,
+        threads,
+        index_bytes: 1 << 20,
+        own_version_bytes: None,
+    }
 }
 
 fn closing() -> Closing {

@@ -79,6 +79,7 @@ fn write(folder: &Path) {
         level: 3,
         threads: 1,
         index_bytes: 1 << 20,
+        own_version_bytes: None,
     };
     let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a set");
     for (form, content) in blobs() {

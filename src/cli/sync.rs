@@ -86,8 +86,8 @@ struct ArchiveArguments {
     /// How much of earlier sets a new one may build on
     ///
     /// blob: blobs that the parent has are left out; every new layer can be looked at alone. chunk: so are parts of layers that it
-    /// has. patch: what is new is compressed after older versions of it, where the data of earlier sets are at hand. auto: as deep as
-    /// can be.
+    /// has. patch: what is new is compressed after older versions of it, where the data of earlier sets are at hand, and after those in the
+    /// same set. auto: as deep as can be.
     #[arg(long, value_name = "DEPTH", default_value = "auto", env = "OCM_DELTA")]
     delta: DeltaDepth,
     /// Where the data of earlier sets are, for patches: auto, registry, none, or an archive directory
@@ -97,14 +97,14 @@ struct ArchiveArguments {
     /// called so is written ./registry.
     #[arg(long, value_name = "WHERE", default_value = "auto", env = "OCM_PARENT_DATA", value_parser = parent_data)]
     parent_data: ParentData,
-    /// What tables of chunks may take in memory; with less, fewer chunks are recognised
+    /// What tables of chunks and files may take in memory; with less, fewer of them are recognised
     #[arg(long, value_name = "SIZE", default_value = "256MiB", env = "OCM_INDEX_MEM", value_parser = memory)]
     index_mem: u64,
     /// Run this for each finished volume; $OCM_VOLUME is its path
     ///
     /// It has the terminal, so it may ask for the next disc; what it says goes to stderr. $OCM_VOLUME_KIND is volume or catalogue; of volumes,
     /// $OCM_VOLUME_NUMBER, $OCM_VOLUME_BYTES and $OCM_VOLUME_SHA256 tell more. A command that fails stops the run at that
-    /// volume, and the next run goes on there.
+    /// volume, and the next run goes on there. Since it may take volumes away, nothing in the set is compressed after content of other volumes of it.
     #[arg(long, value_name = "CMD", env = "OCM_ON_VOLUME")]
     on_volume: Option<String>,
     /// Delete a volume's file once that command succeeded
@@ -214,7 +214,7 @@ impl ArchiveArguments {
             DeltaDepth::Blob => Depth::Blob,
             DeltaDepth::Chunk => Depth::Chunk,
         };
-        Delta { depth, data: self.parent_data.clone(), index_bytes: self.index_mem }
+        Delta { depth, data: self.parent_data.clone(), own: true, index_bytes: self.index_mem }
     }
 
     /// What clap cannot tell: an option that a variable sets to no is not set.

@@ -240,3 +240,29 @@ async fn a_plan_tells_the_depth_and_writes_nothing() {
     assert_eq!((planned.depth, planned.set.is_none()), (Some(Depth::Patch), true));
     assert!(generations.lab.snapshot("workspace") == before && !generations.lab.folder("two").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_in_one_set_are_compressed_after_each_other_unless_volumes_may_go() {
+    let Some(_) = Tool::path("python3") else { return };
+    let (lab, layout) = (Lab::new(), Layout::new());
+    for version in 1..=3 {
+        layout.tag(&format!("app-{version}"), &image(&layout, &[layer("base", version), layer("app", version)]));
+    }
+    let from = format!("oci:{}", layout.path().display());
+    let mut sizes = Vec::new();
+    for (to, depth, command) in
+        [("patch", Depth::Patch, None), ("chunk", Depth::Chunk, None), ("handed", Depth::Patch, Some("true".to_owned()))]
+    {
+        let options = |request: &mut Request| {
+            deep(depth)(request);
+            (request.archive.volume_bytes, request.archive.on_volume) = (1 << 20, command);
+        };
+        let made = lab.sync_with(&[from.clone()], &lab.path(to), options).await.expect("a run").set.expect("a set");
+        assert!(made.volumes.len() > 2, "{made:?}");
+        sizes.push(made.volumes.iter().map(|volume| volume.bytes).sum::<u64>());
+        let back = format!("oci:{}", lab.path(&format!("{to}-back")));
+        lab.sync_with(&[lab.path(to)], &back, |_| {}).await.expect("a run");
+        assert_eq!(same_blobs(&lab.folder(&format!("{to}-back")), layout.path()), 12, "{to}");
+    }
+    assert!(sizes[0] + sizes[0] / 8 < sizes[1] && sizes[1].abs_diff(sizes[2]) < 2_000, "{sizes:?}");
+}

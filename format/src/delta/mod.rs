@@ -6,11 +6,13 @@
 //! *Not here:* how runs are written (`writer`) and followed (`reader`).
 
 mod chunks;
+mod cost;
 mod gathered;
 mod made_again;
 mod versions;
 
 pub use chunks::{Blob, Chunks};
+pub use cost::Cost;
 pub use gathered::Gathered;
 pub use versions::{Older, Slice, Unread, Version, Versions};
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ENTRY_BYTES;
 use super::chunks::Chunks;
+use super::cost::Cost;
 use crate::chunk::Files;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -16,10 +17,8 @@ use crate::error::{Error, Kind, Result};
 pub struct Slice {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// How deep the prefixes are of the frames that they lie in.
-    pub depth: u8,
-    /// How many frames must be opened for them.
-    pub frames: u64,
+    /// What it takes to read them.
+    pub cost: Cost,
 }
 
 /// The plain forms of blobs of earlier sets, at hand.

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use super::form::{Form, Steps, frame_header};
 use super::{Inner, Reader};
 use crate::cache::lock;
-use crate::delta::{Older, Slice};
+use crate::delta::{Cost, Older, Slice};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::index::FrameRow;
@@ -17,26 +17,14 @@ use crate::layout::{Codec, MAX_DEPTH, MAX_PREFIX_BYTES};
 use crate::recipe::{Part, Range, Run};
 use crate::volume::Volume;
 
+/// A reader looks for the place of each piece of a prefix, and then for the piece.
+const STEPS_PER_PIECE: u64 = 2;
+
 /// The plain forms of the blobs of some sets.
 pub struct Past {
     reader: Reader,
     /// Of frames with a prefix, by volume and place in its stream: their depth, and how many frames they take.
     costs: Mutex<HashMap<(u64, u64), Cost>>,
-}
-
-/// What it takes to read something.
-#[derive(Debug, Clone, Copy, Default)]
-struct Cost {
-    /// How deep prefixes are.
-    depth: u8,
-    /// How many frames must be opened.
-    frames: u64,
-}
-
-impl Cost {
-    fn and(self, other: Self) -> Self {
-        Self { depth: self.depth.max(other.depth), frames: self.frames.saturating_add(other.frames) }
-    }
 }
 
 impl Past {
@@ -56,7 +44,7 @@ impl Older for Past {
         let count = inner.fill(&form, offset, &mut buffer)?;
         buffer.truncate(count);
         let cost = Look::new(inner, &self.costs).form(&form, offset, bytes, &mut Steps::default())?;
-        Ok(Slice { bytes: buffer, depth: cost.depth, frames: cost.frames })
+        Ok(Slice { bytes: buffer, cost })
     }
 }
 
@@ -92,7 +80,7 @@ impl<'a> Look<'a> {
     fn run(&self, set: usize, run: &Run, steps: &mut Steps) -> Result<Cost> {
         let runs = steps.enter(run)?;
         let located = self.inner.locate(set, &run.digest)?.ok_or_else(|| self.inner.nowhere(set, &run.digest))?;
-        let cost = self.form(&Form::plain(&located)?, run.offset, run.bytes, steps)?;
+        let cost = self.form(&Form::plain(&located)?, run.offset, run.bytes, steps)?.after(1);
         steps.leave(runs);
         Ok(cost)
     }
@@ -103,9 +91,9 @@ impl<'a> Look<'a> {
         let end = at.saturating_add(count);
         while at < end {
             let row = volume.frame_at(at)?;
-            let frame = if row.codec == 1 { Cost { depth: 0, frames: 1 } } else { self.patch(set, volume, &row, steps)? };
+            let frame = if row.codec == 1 { Cost::FRAME } else { self.patch(set, volume, &row, steps)? };
             let is_new = self.counted.borrow_mut().insert((volume.cache().1, row.stream_offset));
-            cost = cost.and(if is_new { frame } else { Cost { frames: 0, ..frame } });
+            cost = cost.and(if is_new { frame } else { Cost { depth: frame.depth, ..Cost::default() } }).after(STEPS_PER_PIECE);
             at = row.stream_offset.saturating_add(row.plain_bytes.into()).max(at.saturating_add(1));
         }
         Ok(cost)
@@ -120,12 +108,12 @@ impl<'a> Look<'a> {
         let Codec::Prefix { depth, runs } = frame_header(volume, row)?.codec else {
             return Err(Error::new(Kind::Unsupported, "frame: its codec is unknown"));
         };
-        let (mut cost, own) = (Cost { depth, frames: 1 }, Self::new(self.inner, self.costs));
+        let (mut cost, own) = (Cost::FRAME, Self::new(self.inner, self.costs));
         for run in &runs {
-            cost.frames = cost.frames.saturating_add(own.run(set, run, steps)?.frames);
+            cost = cost.and(own.run(set, run, steps)?);
         }
         // What claims less than it is deep would be refused by a reader.
-        let cost = Cost { depth: cost.depth.min(MAX_DEPTH), ..cost };
+        let cost = Cost { depth: depth.min(MAX_DEPTH), ..cost };
         lock(self.costs).insert(key, cost);
         Ok(cost)
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::json;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::layout::{DRAFT, Id, MAX_DOCUMENT_BYTES, MAX_VOLUMES, MIN_CAP, Parent, VERSION};
+use crate::layout::{DRAFT, Id, MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VOLUMES, MIN_CAP, Parent, VERSION};
 
 const FORMAT: &str = "ocm-archive";
 /// The most ancestors that a set names.
@@ -109,6 +109,17 @@ pub struct Needs {
     pub bytes: u64,
     /// The longest chain of sets.
     pub chain: u64,
+    /// How deep prefixes are of the frames that its blobs lie in, those of earlier sets too; where it is not said, at most `chain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u8>,
+}
+
+impl Needs {
+    /// How deep prefixes can be of the frames that its blobs lie in.
+    #[must_use]
+    pub fn deepest(&self) -> u8 {
+        self.depth.unwrap_or_else(|| u8::try_from(self.chain).unwrap_or(MAX_DEPTH)).min(MAX_DEPTH)
+    }
 }
 
 /// A data volume.
@@ -318,7 +329,7 @@ mod tests {
             lineage: Lineage { id: Id([3; 16]), name: "lab".into() },
             parent: Some(parent),
             ancestors: vec![Ancestor { id: Id([2; 16]), root, generation: 6 }],
-            needs: Needs { blobs: 1, bytes: 2, chain: 1 },
+            needs: Needs { blobs: 1, bytes: 2, chain: 1, depth: Some(2) },
             volumes: vec![VolumeEntry { number: 1, bytes: 60_000, root }, VolumeEntry { number: 2, bytes: 9, root }],
             index: IndexEntry { digest: root, bytes: 5 },
             items: json!([{"name": "a", "é": [null, true, -3]}]),

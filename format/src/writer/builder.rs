@@ -1,22 +1,24 @@
 //! [`Builder`]: turns content into frames, and remembers which chunk lies where.
 //!
-//! **Invariants.** What it makes depends on the content given, its order and what earlier sets hold alone. A chunk that is
+//! **Invariants.** What it makes depends on the content given, its order and what earlier sets hold alone. Where blobs of this set can be built on, all frames are
+//! closed now and then: what was begun after that can be compressed after all that came before. A chunk that is
 //! known is never stored again. Content that is compressed already has frames of its own; file contents, skeletons of tars and
 //! content with an older version never share one.
 //!
 //! *Not here:* writing frames (`volume`), and which blob they are of (`set`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 
-use super::layer::{Hint, Layer};
-use super::place::{Place, Spot};
+use super::history::History;
+use super::layer::{Cut, Hint, Layer};
+use super::place::{Place, Spot, push_spot};
 use super::pool::{How, Pool, Promise};
 use super::prefix::Prefix;
 use crate::chunk::{Chunker, Class, Shape};
 use crate::codec::length;
-use crate::delta::{Earlier, Key, key, key_of};
+use crate::delta::{Key, key, key_of};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
 use crate::frame;
@@ -59,9 +61,6 @@ struct OpenFrame {
     waiting_bytes: u64,
 }
 
-/// Where the chunks of some content lie, and which they are, with their offsets in it.
-pub(super) type Cut = (Vec<Spot>, Vec<(Key, u64)>);
-
 /// What turns content into frames.
 pub(super) struct Builder {
     pool: Pool,
@@ -72,14 +71,14 @@ pub(super) struct Builder {
     next_id: u32,
     open: [Option<OpenFrame>; 3],
     chunks: HashMap<Key, Place>,
-    earlier: Arc<Earlier>,
+    history: History,
     ready: Vec<FrameJob>,
 }
 
 impl Builder {
-    pub(super) fn new(threads: usize, level: i32, frame_bytes: usize, idle: Arc<Idle>, earlier: Arc<Earlier>) -> Self {
+    pub(super) fn new(threads: usize, level: i32, frame_bytes: usize, idle: Arc<Idle>, history: History) -> Self {
         let (pool, open, chunks, ready) = (Pool::new(threads), [None, None, None], HashMap::new(), Vec::new());
-        Self { pool, level, frame_bytes, idle, next_id: 0, open, chunks, earlier, ready }
+        Self { pool, level, frame_bytes, idle, next_id: 0, open, chunks, history, ready }
     }
 
     /// A chunk that an earlier run has stored.
@@ -111,7 +110,7 @@ impl Builder {
                 Some(place) => *place,
                 None => {
                     let id = self.take_id()?;
-                    let promise = self.pool.begin(frame, How::Wrapped(bytes))?;
+                    let promise = self.pool.begin(id, frame, How::Wrapped(bytes), None)?;
                     self.ready.push(FrameJob { id, promise, chunks: vec![(key, 0)] });
                     self.chunks.insert(key, Place::Frame { id, offset: 0 });
                     Place::Frame { id, offset: 0 }
@@ -131,8 +130,9 @@ impl Builder {
         content: &mut dyn Read,
         mut after: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<Cut> {
-        let earlier = Arc::clone(&self.earlier);
-        let mut layer = Layer::new(&earlier, shape);
+        let history = self.history.clone();
+        let own_blobs = history.own.as_ref().map_or(0, |own| own.with(|table| table.before(digest)));
+        let mut layer = Layer::new(&history, own_blobs, shape);
         let mut chunker = Chunker::new(shape);
         let mut buffer = vec![0u8; 256 << 10];
         loop {
@@ -143,9 +143,32 @@ impl Builder {
             after(self)?;
         }
         chunker.finish(&mut |class, chunk: &[u8]| self.take_chunk(class, chunk, &mut layer))?;
-        let (spots, chunks) = layer.finish();
-        self.end_blob(&spots)?;
-        Ok((spots, chunks))
+        let cut = layer.finish();
+        self.end_blob(&cut.spots)?;
+        Ok(cut)
+    }
+
+    /// A blob with a plain form of so many bytes has ended: closes all frames if that is due. Says which; the blob counts as stored only
+    /// with them, so that a run that goes on closes them too.
+    pub(super) fn close(&mut self, digest: &Digest, plain_bytes: u64) -> Result<BTreeSet<u32>> {
+        let due = self.history.own.as_ref().is_some_and(|own| own.with(|table| table.closes(digest, plain_bytes)));
+        if !due {
+            return Ok(BTreeSet::new());
+        }
+        let ids = self.open.iter().flatten().map(|open| open.id).collect();
+        self.flush()?;
+        Ok(ids)
+    }
+
+    /// Where the chunks of a blob lie; `None` where not all of them are known.
+    pub(super) fn spots_of(&self, chunks: &[(Key, u64)], plain_bytes: u64) -> Option<Vec<Spot>> {
+        let mut spots = Vec::new();
+        let ends = chunks.iter().skip(1).map(|(_, offset)| *offset).chain([plain_bytes]);
+        for ((key, offset), end) in chunks.iter().zip(ends) {
+            let place = self.place_of(key)?;
+            push_spot(&mut spots, Spot { place, bytes: u32::try_from(end.checked_sub(*offset)?).ok()? });
+        }
+        Some(spots)
     }
 
     /// A blob has ended: a frame that too much waits for is closed. What is counted waits for that frame, so a run that
@@ -168,18 +191,21 @@ impl Builder {
     fn take_chunk(&mut self, class: Class, chunk: &[u8], layer: &mut Layer<'_>) -> Result<()> {
         for piece in chunk.chunks(self.frame_bytes) {
             let key = key(piece);
-            let place = match self.chunks.get(&key).copied().or_else(|| self.place_before(&key)) {
+            // Also of a chunk that is known: the hints of those after it must be the same in a run that goes on.
+            let hint = layer.hint(class);
+            let place = match self.place_of(&key) {
                 Some(place) => place,
-                None => self.append(class, key, piece, layer.hint(class))?,
+                None => self.append(class, key, piece, hint)?,
             };
             layer.take(key, Spot { place, bytes: small(piece.len())? });
         }
         Ok(())
     }
 
-    /// Where earlier sets have a chunk.
-    fn place_before(&self, key: &Key) -> Option<Place> {
-        self.earlier.chunks.find(key).map(|(blob, offset)| Place::Before { blob, offset })
+    /// Where this set or earlier ones have a chunk.
+    fn place_of(&self, key: &Key) -> Option<Place> {
+        let before = || self.history.earlier.chunks.find(key).map(|(blob, offset)| Place::Before { blob, offset });
+        self.chunks.get(key).copied().or_else(before)
     }
 
     fn append(&mut self, class: Class, key: Key, piece: &[u8], hint: Option<Hint>) -> Result<Place> {
@@ -217,9 +243,11 @@ impl Builder {
         if let Some(open) = self.open_mut(lane).take() {
             let how = match lane {
                 Lane::Content | Lane::Skeleton => How::Level(self.level),
-                Lane::Patch => How::After(self.level, open.prefix, Arc::clone(&self.earlier)),
+                Lane::Patch => How::After(self.level, open.prefix, self.history.clone()),
             };
-            let promise = self.pool.begin(open.plain, how)?;
+            let own = self.history.own.clone();
+            own.iter().for_each(|own| own.shelf.announce(open.id));
+            let promise = self.pool.begin(open.id, open.plain, how, own)?;
             self.ready.push(FrameJob { id: open.id, promise, chunks: open.chunks });
         }
         Ok(())

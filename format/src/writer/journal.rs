@@ -5,13 +5,15 @@
 //!
 //! *Not here:* acting on it (`resume`).
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use crate::chunk::File as FileInTar;
 use crate::codec::{Cursor, length, put_bytes, put_digest, put_uvarint};
-use crate::delta::{Blob, Key};
+use crate::delta::{Blob, Cost, Key};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::{FrameRow, MemberKind, MemberRow};
@@ -43,6 +45,10 @@ pub(super) enum Entry {
     },
     /// A blob was cut into these chunks of its plain form.
     Chunks(Blob, Vec<(Key, u64)>),
+    /// A blob holds these files, which later ones can be compressed after.
+    Files(Digest, Vec<FileInTar>),
+    /// What it takes to read frames with a prefix, by volume and place in its stream.
+    Costs(Vec<((u32, u64), Cost)>),
     /// A volume is finished.
     Done(Done),
     /// What is to be done with each finished volume was done with this one.
@@ -72,6 +78,9 @@ pub(super) struct Mark {
     /// The blobs of earlier sets that its records and frames refer to.
     pub(super) needs: Vec<Digest>,
 }
+
+/// What it takes to read frames with a prefix, by volume and place in its stream.
+pub(super) type Costs = BTreeMap<(u32, u64), Cost>;
 
 /// A finished volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +176,8 @@ fn take(cursor: &mut Cursor<'_>) -> Result<Entry> {
             let blob = Blob { digest: body.digest()?, bytes: body.u64()?, plain_bytes: body.u64()? };
             Ok(Entry::Chunks(blob, take_chunks(&mut body)?))
         }
+        7 => Ok(Entry::Files(body.digest()?, take_rows(&mut body, take_file)?)),
+        8 => take_rows(&mut body, take_cost).map(Entry::Costs),
         _ => Err(body.wrong("its kind is unknown")),
     }
 }
@@ -208,7 +219,34 @@ fn encode(entry: &Entry, out: &mut Vec<u8>) {
             out.extend(blob.plain_bytes.to_le_bytes());
             put_chunks(out, chunks);
         }
+        Entry::Files(digest, files) => {
+            out.push(7);
+            put_digest(out, digest);
+            put_rows(out, files, |out, file| {
+                out.extend(file.name.to_le_bytes());
+                put_uvarint(out, file.offset);
+                put_uvarint(out, file.bytes);
+            });
+        }
+        Entry::Costs(costs) => {
+            out.push(8);
+            put_rows(out, costs, |out, ((volume, offset), cost)| {
+                out.extend(volume.to_le_bytes());
+                out.push(cost.depth);
+                [*offset, cost.frames, cost.steps].into_iter().for_each(|n| put_uvarint(out, n));
+            });
+        }
     }
+}
+
+fn take_file(cursor: &mut Cursor<'_>) -> Result<FileInTar> {
+    Ok(FileInTar { name: cursor.u64()?, offset: cursor.uvarint()?, bytes: cursor.uvarint()? })
+}
+
+fn take_cost(cursor: &mut Cursor<'_>) -> Result<((u32, u64), Cost)> {
+    let (volume, depth) = (cursor.u32()?, cursor.u8()?);
+    let (offset, frames, steps) = (cursor.uvarint()?, cursor.uvarint()?, cursor.uvarint()?);
+    Ok(((volume, offset), Cost { depth, frames, steps }))
 }
 
 fn put_mark(out: &mut Vec<u8>, mark: &Mark) {
@@ -313,6 +351,8 @@ mod tests {
             Entry::Begin { set: Id([1; 16]) },
             Entry::Volume { number: 1 },
             Entry::Chunks(Blob { digest, bytes: 3, plain_bytes: 5 }, vec![([9; 20], 0), ([8; 20], 4)]),
+            Entry::Files(digest, vec![FileInTar { name: u64::MAX, offset: 512, bytes: 4096 }]),
+            Entry::Costs(vec![((1, 9), Cost { depth: 2, frames: 17, steps: 300 })]),
             Entry::Mark(mark),
             Entry::Synced { end: 9000 },
             Entry::Done(done),

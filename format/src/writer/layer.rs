@@ -1,47 +1,67 @@
 //! [`Layer`]: what is known of a blob while it is cut into chunks: where they lie, which file comes by, and where an older
 //! version of that is.
 //!
-//! **Invariants.** A hint depends on the blob and the earlier sets alone.
+//! **Invariants.** A hint depends on the blob, the earlier sets and the blobs before alone. It is the same where some of the chunks were stored
+//! by a run that was interrupted: every file is looked for, whether or not its chunks are known.
 //!
 //! *Not here:* frames (`builder`); what is made of hints (`prefix`).
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 
+use super::history::{History, Old, Source};
 use super::place::{Place, Spot, push_spot};
 use crate::chunk::{Class, File, Files, Shape};
-use crate::delta::{Earlier, Key, Version, Versions};
+use crate::delta::Key;
 
 /// Where an older version of some bytes may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hint {
-    /// The number of a blob of earlier sets.
-    pub(super) blob: u32,
+    /// In which blob.
+    pub(super) source: Source,
     /// About where in its plain form.
     pub(super) offset: u64,
 }
 
+/// What became of a blob that was cut.
+#[derive(Debug, Default)]
+pub(super) struct Cut {
+    /// Where its chunks lie.
+    pub(super) spots: Vec<Spot>,
+    /// Which they are, with their offsets in it.
+    pub(super) chunks: Vec<(Key, u64)>,
+    /// Its files, where anybody asks for older versions.
+    pub(super) files: Vec<File>,
+}
+
 /// A blob that streams by.
 pub(super) struct Layer<'a> {
-    versions: Option<&'a Versions>,
+    history: Option<&'a History>,
+    /// How many blobs of this set can be built on.
+    own_blobs: u32,
     files: Files,
+    /// All files up to now.
+    all_files: Vec<File>,
     /// Files whose content was not all taken yet.
     ahead: VecDeque<File>,
     at: u64,
     spots: Vec<Spot>,
     chunks: Vec<(Key, u64)>,
     /// The older version of the file that comes by, once it was looked for.
-    version: Option<(File, Option<Version>)>,
+    version: Option<(File, Option<Old>)>,
     /// Where in it we are, where chunks in common told.
     aligned: Option<Hint>,
-    /// How much each earlier blob has in common with this one.
-    votes: HashMap<u32, u64>,
+    /// How much each older blob has in common with this one.
+    votes: HashMap<Source, u64>,
 }
 
 impl<'a> Layer<'a> {
-    pub(super) fn new(earlier: &'a Earlier, shape: Shape) -> Self {
+    pub(super) fn new(history: &'a History, own_blobs: u32, shape: Shape) -> Self {
         Self {
-            versions: earlier.versions.as_ref().filter(|_| shape == Shape::Tar),
+            history: Some(history).filter(|history| shape == Shape::Tar && history.has_versions()),
+            own_blobs,
             files: Files::default(),
+            all_files: Vec::new(),
             ahead: VecDeque::new(),
             at: 0,
             spots: Vec::new(),
@@ -54,29 +74,32 @@ impl<'a> Layer<'a> {
 
     /// Looks at bytes before they are cut.
     pub(super) fn look(&mut self, bytes: &[u8]) {
-        if self.versions.is_some() {
-            let ahead = &mut self.ahead;
-            self.files.push(bytes, &mut |file| ahead.push_back(file));
+        if self.history.is_some() {
+            let (ahead, all) = (&mut self.ahead, &mut self.all_files);
+            self.files.push(bytes, &mut |file| {
+                ahead.push_back(file);
+                all.push(file);
+            });
         }
     }
 
     /// Where an older version of the next chunk may be.
     pub(super) fn hint(&mut self, class: Class) -> Option<Hint> {
-        let versions = self.versions.filter(|_| class == Class::Content)?;
+        let history = self.history.filter(|_| class == Class::Content)?;
         let file = self.file()?;
-        if self.aligned.is_some() {
-            return self.aligned;
-        }
         let version = match self.version {
             Some((known, version)) if known == file => version,
             _ => {
-                let version = self.choose(versions, &file);
+                let version = self.choose(history, &file);
                 self.version = Some((file, version));
                 version
             }
         };
+        if self.aligned.is_some() {
+            return self.aligned;
+        }
         let into = self.at.saturating_sub(file.offset);
-        version.map(|version| Hint { blob: version.blob, offset: version.offset.saturating_add(into.min(version.bytes)) })
+        version.map(|version| Hint { source: version.source, offset: version.offset.saturating_add(into.min(version.bytes)) })
     }
 
     /// The next chunk lies at `spot`.
@@ -85,13 +108,13 @@ impl<'a> Layer<'a> {
         let before = self.at;
         self.at = self.at.saturating_add(spot.bytes.into());
         push_spot(&mut self.spots, spot);
-        if self.versions.is_none() {
+        if self.history.is_none() {
             return;
         }
-        if let Place::Before { blob, offset } = spot.place {
-            let votes = self.votes.entry(blob).or_default();
+        if let Some(found) = self.found(spot.place) {
+            let votes = self.votes.entry(found.source).or_default();
             *votes = votes.saturating_add(spot.bytes.into());
-            self.aligned = Some(Hint { blob, offset: offset.saturating_add(spot.bytes.into()) });
+            self.aligned = Some(Hint { offset: found.offset.saturating_add(spot.bytes.into()), ..found });
         } else if let Some(aligned) = &mut self.aligned {
             aligned.offset = aligned.offset.saturating_add(spot.bytes.into());
         }
@@ -102,9 +125,22 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Where the chunks lie, and which they are, with their offsets.
-    pub(super) fn finish(self) -> (Vec<Spot>, Vec<(Key, u64)>) {
-        (self.spots, self.chunks)
+    /// Where an older blob has what lies at `place`, if that is known.
+    fn found(&self, place: Place) -> Option<Hint> {
+        if let Place::Before { blob, offset } = place {
+            return Some(Hint { source: Source::Earlier(blob), offset });
+        }
+        // The file that comes by, and not one that ended before.
+        let (_, version) = self.version.as_ref().filter(|(file, _)| self.ahead.front() == Some(file))?;
+        let Old { source: Source::Own(number), offset, bytes } = version.as_ref()? else { return None };
+        let own = self.history?.own.as_ref()?;
+        let offset = own.locate(*number, place, *offset, offset.saturating_add(*bytes))?;
+        Some(Hint { source: Source::Own(*number), offset })
+    }
+
+    /// What became of it.
+    pub(super) fn finish(self) -> Cut {
+        Cut { spots: self.spots, chunks: self.chunks, files: self.all_files }
     }
 
     /// The file that the next byte belongs to.
@@ -116,14 +152,22 @@ impl<'a> Layer<'a> {
     }
 
     /// The older version of a file: of the blob that has most in common with this one, and then of the size that is nearest.
-    fn choose(&mut self, versions: &Versions, file: &File) -> Option<Version> {
-        let votes = |version: &Version| self.votes.get(&version.blob).copied().unwrap_or_default();
-        let best = versions.find(file.name).max_by_key(|version| {
-            (votes(version), std::cmp::Reverse(version.bytes.abs_diff(file.bytes)), std::cmp::Reverse(version.blob))
-        })?;
+    fn choose(&mut self, history: &History, file: &File) -> Option<Old> {
+        let votes = |version: &Old| self.votes.get(&version.source).copied().unwrap_or_default();
+        let all = history.find(file.name, file.bytes, self.own_blobs);
+        let best =
+            all.into_iter().max_by_key(|version| (votes(version), Reverse(version.bytes.abs_diff(file.bytes)), rank(version.source)))?;
         let same = u64::from(best.bytes == file.bytes);
-        let votes = self.votes.entry(best.blob).or_default();
+        let votes = self.votes.entry(best.source).or_default();
         *votes = votes.saturating_add(same.saturating_add(1));
         Some(best)
+    }
+}
+
+/// Of versions that are as good as each other, the first of earlier sets and the last of this one; that is the newest.
+fn rank(source: Source) -> (u32, Reverse<u32>) {
+    match source {
+        Source::Earlier(number) => (0, Reverse(number)),
+        Source::Own(number) => (number.saturating_add(1), Reverse(0)),
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::builder::{Builder, FrameJob};
 use super::journal::{Done, Entry, Journal};
+use super::own::Own;
 use super::place::{Placed, Spot};
 use super::volume::VolumeWriter;
 use super::{
@@ -22,14 +23,15 @@ use crate::error::{Error, Kind, Result};
 use crate::idle::Idle;
 use crate::layout::{MAX_VOLUMES, VolumeKind};
 use crate::recipe::{Piece, Plain, Recipe, Record};
-use crate::set::{IndexEntry, SetManifest, VolumeEntry};
+use crate::set::{IndexEntry, Needs, SetManifest, VolumeEntry};
 use crate::tar;
 
 /// What waits for its turn.
 pub(super) enum Event {
     Frame(FrameJob),
     Verbatim(NewBlob, Vec<u8>),
-    End(NewBlob, Laid),
+    /// A blob, and more frames that it is not recorded before.
+    End(NewBlob, Laid, BTreeSet<u32>),
 }
 
 /// Where the content of a blob was laid.
@@ -98,6 +100,9 @@ pub(super) struct Line {
     waiting: Vec<Waiting>,
     /// The blobs of earlier sets that frames and records refer to.
     pub(super) needs: BTreeSet<Digest>,
+    /// How deep prefixes of frames are.
+    pub(super) depth: u8,
+    own: Option<Arc<Own>>,
     on_volume: OnVolume,
 }
 
@@ -109,6 +114,7 @@ impl Line {
         journal: Journal,
         (done, handled): (Vec<Done>, BTreeSet<u32>),
         on_volume: OnVolume,
+        own: Option<Arc<Own>>,
         earlier: Arc<Earlier>,
     ) -> Self {
         Self {
@@ -124,6 +130,8 @@ impl Line {
             placed: Placed::new(earlier),
             waiting: Vec::new(),
             needs: BTreeSet::new(),
+            depth: 0,
+            own,
             on_volume,
         }
     }
@@ -158,8 +166,9 @@ impl Line {
                     return Ok(());
                 }
                 Event::Verbatim(blob, bytes) => self.place_verbatim(blob, bytes)?,
-                Event::End(blob, laid) => {
-                    let missing = laid.missing(&self.placed);
+                Event::End(blob, laid, closed) => {
+                    let closed = closed.into_iter().filter(|id| !self.placed.has(*id)).collect();
+                    let missing = &laid.missing(&self.placed) | &closed;
                     self.waiting.push(Waiting { blob, laid, missing });
                     self.record_complete()?;
                 }
@@ -174,10 +183,12 @@ impl Line {
         let bytes = length(&packed.header).saturating_add(length(&packed.stored));
         let volume = self.volume_with(|volume| volume.has_room_for_frame(bytes), "a frame")?;
         let runs: Vec<Digest> = packed.codec.runs().iter().map(|run| run.digest).collect();
-        let offset = volume.push_frame(packed, &frame.chunks);
+        let depth = packed.cost.depth;
+        let offset = volume.push_frame(frame.id, packed, &frame.chunks);
         let number = volume.number();
         volume.settle()?;
         self.needs.extend(runs);
+        self.depth = self.depth.max(depth);
         self.placed.put(frame.id, number, offset);
         self.waiting.iter_mut().for_each(|waiting| {
             waiting.missing.remove(&frame.id);
@@ -227,13 +238,9 @@ impl Line {
             return Err(Error::limit(format!("set: more than {MAX_VOLUMES} volumes of {} bytes", self.options.cap)));
         }
         let path = self.options.folder.join(volume_name(&self.head, 'v', number));
-        VolumeWriter::create(
-            &path,
-            header_of(&self.head, VolumeKind::Data, number, self.options.cap),
-            &texts(self.options.cap),
-            &self.journal,
-            &self.idle,
-        )
+        let header = header_of(&self.head, VolumeKind::Data, number, self.options.cap);
+        let volume = VolumeWriter::create(&path, header, &texts(self.options.cap), &self.journal, &self.idle)?;
+        Ok(volume.read_by(self.own.clone()))
     }
 
     fn end_volume(&mut self) -> Result<()> {
@@ -311,7 +318,7 @@ impl Line {
             lineage: self.head.lineage.clone(),
             parent: self.head.parent.clone(),
             ancestors: closing.ancestors.clone(),
-            needs: closing.needs,
+            needs: Needs { depth: closing.needs.depth.max(Some(self.depth)).filter(|depth| *depth > 0), ..closing.needs },
             volumes,
             index: IndexEntry { digest: Digest::of(&closing.index_json), bytes: length(&closing.index_json) },
             items: closing.items.clone(),

@@ -6,16 +6,21 @@
 //!
 //! *Not here:* whether a blob has its digest – the caller has checked that – and what the items of a set mean.
 
+mod alike;
 mod builder;
 mod catalogue;
+mod history;
 mod journal;
 mod layer;
 mod line;
 mod output;
+mod own;
 mod place;
 mod pool;
 mod prefix;
 mod resume;
+mod shelf;
+mod table;
 mod volume;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -28,12 +33,14 @@ use serde_json::Value;
 use self::builder::Builder;
 pub use self::journal::Done;
 use self::journal::Entry;
+use self::layer::Cut;
 use self::line::{Event, Laid, Line};
+use self::own::Own;
 use self::place::Spot;
 use self::volume::Tail;
 use crate::chunk::Shape;
 use crate::codec::length;
-use crate::delta::{Blob, Earlier, Gathered, Key};
+use crate::delta::{Blob, Earlier, Gathered};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::gzip::{At, Content, Inflated, Plan};
@@ -78,6 +85,9 @@ pub struct Options {
     pub threads: usize,
     /// What the chunk index of the set may take in memory while it is made, in bytes.
     pub index_bytes: u64,
+    /// Whether blobs are compressed after those that the set got before, and what the table of their files may take in memory then, in
+    /// bytes. That needs all finished volumes until the set is: none may be let go before. `None`: each blob by itself.
+    pub own_version_bytes: Option<u64>,
 }
 
 /// What kind of content a blob is; it decides how it is stored.
@@ -171,6 +181,8 @@ pub struct SetWriter {
     blob_bytes: u64,
     earlier: Arc<Earlier>,
     gathered: Gathered,
+    /// The blobs up to now, where later ones can be compressed after them.
+    own: Option<Arc<Own>>,
 }
 
 impl SetWriter {
@@ -223,14 +235,15 @@ impl SetWriter {
         let Self { builder, line, .. } = self;
         let after = |builder: &mut Builder| line.put_frames(builder);
         let mut inflated = Inflated::new(content, plan);
-        let (plain, chunks) = builder.chunk(&blob.digest, Shape::Tar, &mut inflated, after)?;
+        let plain = builder.chunk(&blob.digest, Shape::Tar, &mut inflated, after)?;
         let mut left = At::new(content, blob.bytes.saturating_sub(plan.rest_bytes));
         let after = |builder: &mut Builder| line.put_frames(builder);
-        let (rest, _) = builder.chunk(&blob.digest, Shape::Plain, &mut left, after)?;
+        let rest = builder.chunk(&blob.digest, Shape::Plain, &mut left, after)?.spots;
+        let closed = builder.close(&blob.digest, bytes_of(&plain.spots))?;
         line.put_frames(builder)?;
         let digest = inflated.finish();
-        self.gather(&blob, &plain, chunks)?;
-        self.line.put(Event::End(blob, Laid::Plain { pieces: plan.pieces(), rest, digest, plain }))
+        let plain = self.gather(&blob, plain)?;
+        self.line.put(Event::End(blob, Laid::Plain { pieces: plan.pieces(), rest, digest, plain }, closed))
     }
 
     /// Takes note of a blob; whether it is new.
@@ -245,25 +258,37 @@ impl SetWriter {
     fn store(&mut self, blob: NewBlob, content: &mut dyn Read) -> Result<Event> {
         let Self { builder, line, .. } = self;
         let after = |builder: &mut Builder| line.put_frames(builder);
-        let (spots, chunks) = match blob.form {
-            Form::Packed => (builder.wrap(&blob.digest, content, after)?, Vec::new()),
+        let cut = match blob.form {
+            Form::Packed => Cut { spots: builder.wrap(&blob.digest, content, after)?, ..Cut::default() },
             Form::Tar => builder.chunk(&blob.digest, Shape::Tar, content, after)?,
             Form::Plain | Form::Document => builder.chunk(&blob.digest, Shape::Plain, content, after)?,
         };
-        line.put_frames(builder)?;
-        check_length(&blob, spots.iter().fold(0, |sum: u64, spot| sum.saturating_add(spot.bytes.into())))?;
-        if blob.form != Form::Packed {
-            self.gather(&blob, &spots, chunks)?;
+        check_length(&blob, bytes_of(&cut.spots))?;
+        if blob.form == Form::Packed {
+            line.put_frames(builder)?;
+            return Ok(Event::End(blob, Laid::Whole(cut.spots), BTreeSet::new()));
         }
-        Ok(Event::End(blob, Laid::Whole(spots)))
+        let closed = builder.close(&blob.digest, bytes_of(&cut.spots))?;
+        line.put_frames(builder)?;
+        let spots = self.gather(&blob, cut)?;
+        Ok(Event::End(blob, Laid::Whole(spots), closed))
     }
 
-    /// Takes note of the chunks of the plain form of a blob: later sets can refer to it.
-    fn gather(&mut self, blob: &NewBlob, plain: &[Spot], chunks: Vec<(Key, u64)>) -> Result<()> {
-        let plain_bytes = plain.iter().fold(0u64, |sum, spot| sum.saturating_add(spot.bytes.into()));
-        let blob = Blob { digest: blob.digest, bytes: blob.bytes, plain_bytes };
+    /// Takes note of the chunks of the plain form of a blob, and of its files: later sets, and later blobs of this one, can refer to it.
+    fn gather(&mut self, blob: &NewBlob, plain: Cut) -> Result<Vec<Spot>> {
+        let Cut { spots, chunks, files } = plain;
+        let blob = Blob { digest: blob.digest, bytes: blob.bytes, plain_bytes: bytes_of(&spots) };
+        if let Some(own) = &self.own {
+            if let Some(files) = own.with(|table| table.wanted(&blob.digest, &files)) {
+                // Before its chunks, which give it its place among the others.
+                self.line.journal.append(&Entry::Files(blob.digest, files.clone()))?;
+                own.with(|table| table.add(blob.digest, blob.plain_bytes, chunks.len(), &files));
+            }
+            own.with(|table| table.lay(&blob.digest, spots.clone()));
+        }
         self.gathered.add(blob, chunks.iter().copied());
-        self.line.journal.append(&Entry::Chunks(blob, chunks))
+        self.line.journal.append(&Entry::Chunks(blob, chunks))?;
+        Ok(spots)
     }
 
     /// Writes everything that was added; says which blobs of earlier sets this one refers to, and their sizes in bytes.
@@ -312,6 +337,10 @@ fn finish(mut line: Line, closing: &Closing, manifest: SetManifest) -> Result<Fi
     Ok(Finished { root, manifest, volumes, catalogue })
 }
 
+fn bytes_of(spots: &[Spot]) -> u64 {
+    spots.iter().fold(0, |sum, spot| sum.saturating_add(spot.bytes.into()))
+}
+
 fn verbatim(blob: NewBlob, content: &mut dyn Read) -> Result<Event> {
     let mut bytes = Vec::new();
     let read = content.take(blob.bytes.saturating_add(1)).read_to_end(&mut bytes);
@@ -358,7 +387,12 @@ fn stem(head: &Head) -> String {
 }
 
 fn volume_name(head: &Head, series: char, number: u32) -> String {
-    format!("{}.{series}{number:03}.ocm.tar", stem(head))
+    stem(head) + &numbered(series, number)
+}
+
+/// What the name of a volume ends with: `.v001.ocm.tar`.
+fn numbered(series: char, number: u32) -> String {
+    format!(".{series}{number:03}.ocm.tar")
 }
 
 /// Where the chunk index of a set is, beside its catalogue: `stem` is what its file names begin with.

@@ -26,8 +26,9 @@ const QUEUE: usize = 2;
 const MIN_IDLE_BYTES: usize = 64 << 10;
 
 enum Command {
-    Write(Vec<Vec<u8>>),
+    Write(Vec<Arc<Vec<u8>>>),
     Mark(Entry),
+    Then(Box<dyn FnOnce() + Send>),
 }
 
 /// A file that grows at its end.
@@ -51,13 +52,18 @@ impl Output {
     }
 
     /// Appends these bytes.
-    pub(super) fn write(&mut self, parts: Vec<Vec<u8>>) -> Result<()> {
+    pub(super) fn write(&mut self, parts: Vec<Arc<Vec<u8>>>) -> Result<()> {
         self.send(Command::Write(parts))
     }
 
     /// Notes an entry, once everything before it is in the file.
     pub(super) fn mark(&mut self, entry: Entry) -> Result<()> {
         self.send(Command::Mark(entry))
+    }
+
+    /// Does this, once everything before it is in the file.
+    pub(super) fn then(&mut self, work: Box<dyn FnOnce() + Send>) -> Result<()> {
+        self.send(Command::Then(work))
     }
 
     /// Makes everything durable; says the SHA-256 of the file.
@@ -119,6 +125,7 @@ impl Worker {
             match command {
                 Command::Write(parts) => parts.into_iter().try_for_each(|part| self.append(part))?,
                 Command::Mark(entry) => self.mark(&entry, &mut syncer)?,
+                Command::Then(work) => work(),
             }
         }
         syncer.end()?;
@@ -126,12 +133,13 @@ impl Worker {
         Ok(self.hasher.clone().finish())
     }
 
-    fn append(&mut self, part: Vec<u8>) -> Result<()> {
+    fn append(&mut self, part: Arc<Vec<u8>>) -> Result<()> {
         self.file.write_all(&part).map_err(|error| Error::io(&self.path, &error))?;
         self.hasher.update(&part);
         self.end = self.end.saturating_add(length(&part));
-        if part.len() >= MIN_IDLE_BYTES {
-            self.idle.give(part);
+        // What others still read is not used again.
+        if let Some(buffer) = Arc::into_inner(part).filter(|buffer| buffer.len() >= MIN_IDLE_BYTES) {
+            self.idle.give(buffer);
         }
         Ok(())
     }

@@ -61,6 +61,11 @@ impl Placed {
             .collect()
     }
 
+    /// Whether a frame has a place.
+    pub(super) fn has(&self, id: u32) -> bool {
+        self.get(id).is_some()
+    }
+
     fn get(&self, id: u32) -> Option<(u32, u64)> {
         self.frames.get(usize::try_from(id).ok()?).copied().flatten()
     }
@@ -97,6 +102,16 @@ pub(super) fn push_spot(spots: &mut Vec<Spot>, next: Spot) {
 }
 
 impl Spot {
+    /// How far into it the bytes at `place` stand, if they do.
+    pub(super) fn holds(&self, place: Place) -> Option<u64> {
+        let into = match (self.place, place) {
+            (Place::Frame { id, offset }, Place::Frame { id: other, offset: at }) if id == other => u64::from(at.checked_sub(offset)?),
+            (Place::Stream { volume, offset }, Place::Stream { volume: other, offset: at }) if volume == other => at.checked_sub(offset)?,
+            _ => return None,
+        };
+        (into < self.bytes.into()).then_some(into)
+    }
+
     /// Where it ends.
     fn end(&self) -> Option<Place> {
         match self.place {

@@ -1,6 +1,7 @@
 //! [`Pool`]: compresses frames on several threads; whoever asks takes the results in the order of asking.
 //!
-//! **Invariants.** A frame depends on its content and level alone, so the number of threads changes no byte.
+//! **Invariants.** A frame depends on its content, its level and what it is compressed after alone, so the number of threads changes no byte.
+//! Frames are begun in the order of asking, and one that is compressed after others of this set was asked for after them: it can wait for them.
 //!
 //! *Not here:* which bytes make a frame (`builder`), and where it goes (`volume`).
 
@@ -8,22 +9,24 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use super::alike::are_alike;
+use super::history::History;
+use super::own::Own;
 use super::prefix::Prefix;
-use crate::delta::{Earlier, Slice};
+use crate::delta::{Cost, Slice};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::frame;
 use crate::layout::{Codec, FrameHeader, MAX_DEPTH};
 
 /// How a frame is made.
-#[derive(Debug)]
 pub(super) enum How {
     /// It is one already, of this many bytes: content that was compressed when it came.
     Wrapped(u32),
     /// By zstd at this level.
     Level(i32),
     /// By zstd at this level, after older versions of its content.
-    After(i32, Prefix, Arc<Earlier>),
+    After(i32, Prefix, History),
 }
 
 /// A frame as it stands in a pack.
@@ -32,9 +35,11 @@ pub(super) struct Packed {
     /// The frame header.
     pub(super) header: Vec<u8>,
     /// The zstd frame.
-    pub(super) stored: Vec<u8>,
+    pub(super) stored: Arc<Vec<u8>>,
     /// How it is compressed.
-    pub(super) codec: Codec,
+    pub(super) codec: Arc<Codec>,
+    /// What it takes a reader to have its content.
+    pub(super) cost: Cost,
     /// The SHA-256 that covers it.
     pub(super) digest: Digest,
     /// The length of its content.
@@ -48,6 +53,28 @@ struct Job {
     content: Vec<u8>,
     how: How,
     reply: SyncSender<Result<Packed>>,
+    told: Told,
+}
+
+/// Who waits for a frame besides the one who asked for it: later frames that are compressed after it.
+struct Told {
+    id: u32,
+    own: Option<Arc<Own>>,
+}
+
+impl Told {
+    fn tell(&mut self, packed: &Result<Packed>) {
+        if let Some(own) = self.own.take() {
+            own.shelf.put(self.id, packed);
+        }
+    }
+}
+
+impl Drop for Told {
+    /// A thread that panicked makes no frame.
+    fn drop(&mut self) {
+        self.tell(&Err(Error::limit("frame: the thread that compresses has ended")));
+    }
 }
 
 /// A frame that is being made.
@@ -80,11 +107,11 @@ impl Pool {
         Self { jobs: Some(jobs), threads: threads.collect() }
     }
 
-    /// Begins a frame of this content.
-    pub(super) fn begin(&self, content: Vec<u8>, how: How) -> Result<Promise> {
+    /// Begins frame `id` of this content; `own` is told when it is made.
+    pub(super) fn begin(&self, id: u32, content: Vec<u8>, how: How, own: Option<Arc<Own>>) -> Result<Promise> {
         let (reply, result) = sync_channel(1);
         let ended = || Error::limit("frame: the threads that compress have ended");
-        self.jobs.as_ref().ok_or_else(ended)?.send(Job { content, how, reply }).map_err(|_| ended())?;
+        self.jobs.as_ref().ok_or_else(ended)?.send(Job { content, how, reply, told: Told { id, own } }).map_err(|_| ended())?;
         Ok(Promise(result))
     }
 }
@@ -102,40 +129,52 @@ impl Drop for Pool {
 fn work(queue: &Mutex<Receiver<Job>>) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
+        let Ok(Job { content, how, reply, mut told }) = next else { return };
+        let packed = pack(content, how);
+        told.tell(&packed);
         // The asker may have given up; then nobody misses the frame.
-        let _ = job.reply.send(pack(job.content, job.how));
+        let _ = reply.send(packed);
     }
 }
 
 fn pack(content: Vec<u8>, how: How) -> Result<Packed> {
     let small = |length: usize| u32::try_from(length).map_err(|_| Error::limit("frame: more than 4 GiB"));
-    let (codec, stored, plain_bytes) = match how {
-        How::Wrapped(plain_bytes) => (Codec::Zstd, content, plain_bytes),
-        How::Level(level) => (Codec::Zstd, frame::compress(&content, level)?, small(content.len())?),
-        How::After(level, prefix, earlier) => {
-            let (codec, stored) = patch(&content, level, &prefix, &earlier)?;
-            (codec, stored, small(content.len())?)
-        }
+    let (plain_bytes, Made { codec, stored, cost }) = match how {
+        How::Wrapped(plain_bytes) => (plain_bytes, Made { codec: Codec::Zstd, stored: content, cost: Cost::FRAME }),
+        How::Level(level) => (small(content.len())?, alone(&content, level)?),
+        How::After(level, prefix, history) => (small(content.len())?, patch(&content, level, &prefix, &history)?),
     };
     let (stored_bytes, digest) = (small(stored.len())?, codec.digest(&stored));
-    let header = FrameHeader { codec: codec.clone(), stored_bytes, plain_bytes, digest }.encode();
-    Ok(Packed { header, stored, codec, digest, plain_bytes })
+    let header = FrameHeader { codec, stored_bytes, plain_bytes, digest };
+    let bytes = header.encode();
+    Ok(Packed { header: bytes, stored: Arc::new(stored), codec: Arc::new(header.codec), cost, digest, plain_bytes })
+}
+
+/// A zstd frame, and what it needs.
+struct Made {
+    codec: Codec,
+    stored: Vec<u8>,
+    cost: Cost,
+}
+
+fn alone(content: &[u8], level: i32) -> Result<Made> {
+    Ok(Made { codec: Codec::Zstd, stored: frame::compress(content, level)?, cost: Cost::FRAME })
 }
 
 /// Compresses content after older versions of it, where that is worth what it costs to read it.
-fn patch(content: &[u8], level: i32, prefix: &Prefix, earlier: &Earlier) -> Result<(Codec, Vec<u8>)> {
-    let (runs, Slice { bytes, depth, .. }) = prefix.read(earlier)?;
-    let depth = depth.saturating_add(1);
-    if runs.is_empty() || depth > MAX_DEPTH {
-        return Ok((Codec::Zstd, frame::compress(content, level)?));
+fn patch(content: &[u8], level: i32, prefix: &Prefix, history: &History) -> Result<Made> {
+    let (runs, Slice { bytes, cost }) = prefix.read(history)?;
+    let depth = cost.depth.saturating_add(1);
+    if runs.is_empty() || depth > MAX_DEPTH || !are_alike(content, &bytes) {
+        return alone(content, level);
     }
-    let patched = frame::compress_after(content, level, &bytes)?;
-    let codec = Codec::Prefix { depth, runs };
-    if patched.len() < content.len() / CLEAR_GAIN {
-        return Ok((codec, patched));
+    let stored = frame::compress_after(content, level, &bytes)?;
+    let cost = Cost::FRAME.and(Cost { depth, ..cost });
+    let patched = Made { codec: Codec::Prefix { depth, runs }, stored, cost };
+    if patched.stored.len() < content.len() / CLEAR_GAIN {
+        return Ok(patched);
     }
-    let alone = frame::compress(content, level)?;
-    let gains = patched.len() < alone.len().saturating_sub(alone.len() / 8);
-    Ok(if gains { (codec, patched) } else { (Codec::Zstd, alone) })
+    let alone = alone(content, level)?;
+    let gains = patched.stored.len() < alone.stored.len().saturating_sub(alone.stored.len() / 8);
+    Ok(if gains { patched } else { alone })
 }

@@ -1,11 +1,11 @@
 //! [`Prefix`]: what a frame is compressed after: older versions of what it holds.
 //!
 //! **Invariants.** At most [`MAX_PREFIX_BYTES`], of frames whose own prefixes are less than [`MAX_DEPTH`] deep, and at most
-//! [`MAX_FRAMES`] of them, theirs counted. What cannot be read is left out.
+//! [`MAX_FRAMES`] of them, theirs counted. What cannot be read of earlier sets is left out.
 
+use super::history::{History, Source};
 use super::layer::Hint;
-use crate::codec::length;
-use crate::delta::{Earlier, Slice};
+use crate::delta::Slice;
 use crate::error::Result;
 use crate::layout::{MAX_DEPTH, MAX_PREFIX_BYTES};
 use crate::recipe::Run;
@@ -15,13 +15,15 @@ const MAX_MARGIN: u64 = 1 << 20;
 /// How many frames a reader may have to open for a prefix, counted for each of its stretches: with prefixes of prefixes it could
 /// be any number.
 const MAX_FRAMES: u64 = 512;
+/// How many references a reader may have to follow for a prefix: half of what one read may.
+const MAX_STEPS: u64 = 1 << 15;
 /// A region of a frame takes about this much of its header; so many plain bytes must come with each.
 const BYTES_PER_REGION: usize = 4096;
 
-/// A stretch of the plain form of an earlier blob.
+/// A stretch of the plain form of an older blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Region {
-    blob: u32,
+    source: Source,
     begin: u64,
     end: u64,
 }
@@ -38,9 +40,9 @@ impl Prefix {
 
     /// The next `bytes` of the frame may be like those at `hint`.
     pub(super) fn want(&mut self, hint: Hint, bytes: u64) {
-        let next = Region { blob: hint.blob, begin: hint.offset, end: hint.offset.saturating_add(bytes) };
+        let next = Region { source: hint.source, begin: hint.offset, end: hint.offset.saturating_add(bytes) };
         match self.regions.last_mut() {
-            Some(last) if last.blob == next.blob && last.end == next.begin => last.end = next.end,
+            Some(last) if last.source == next.source && last.end == next.begin => last.end = next.end,
             _ => self.regions.push(next),
         }
     }
@@ -50,38 +52,36 @@ impl Prefix {
         self.regions.len() >= (frame_bytes / BYTES_PER_REGION).max(1)
     }
 
-    /// The runs of the prefix, their bytes, and how deep their own prefixes are.
-    pub(super) fn read(&self, earlier: &Earlier) -> Result<(Vec<Run>, Slice)> {
+    /// The runs of the prefix, their bytes, and what it takes to read them.
+    pub(super) fn read(&self, history: &History) -> Result<(Vec<Run>, Slice)> {
         let (mut runs, mut all) = (Vec::new(), Slice::default());
-        let Some(versions) = &earlier.versions else { return Ok((runs, all)) };
-        for region in self.widened(earlier)? {
-            let blob = earlier.chunks.blob(region.blob)?;
+        for region in self.widened(history)? {
             let bytes = region.end.saturating_sub(region.begin);
-            let Ok(slice) = versions.read(&blob.digest, region.begin, bytes) else { continue };
-            let frames = all.frames.saturating_add(slice.frames);
-            if slice.depth >= MAX_DEPTH || frames > MAX_FRAMES || length(&slice.bytes) != bytes {
+            let Some((digest, slice)) = history.read(region.source, region.begin, bytes)? else { continue };
+            let cost = all.cost.and(slice.cost).after(1);
+            if cost.depth >= MAX_DEPTH || cost.frames > MAX_FRAMES || cost.steps > MAX_STEPS {
                 continue;
             }
             all.bytes.extend(slice.bytes);
-            (all.depth, all.frames) = (all.depth.max(slice.depth), frames);
-            runs.push(Run { digest: blob.digest, offset: region.begin, bytes });
+            all.cost = cost;
+            runs.push(Run { digest, offset: region.begin, bytes });
         }
         Ok((runs, all))
     }
 
     /// The regions with what is around them, as far as a prefix may go; what touches is one.
-    fn widened(&self, earlier: &Earlier) -> Result<Vec<Region>> {
+    fn widened(&self, history: &History) -> Result<Vec<Region>> {
         let wanted = self.regions.iter().fold(0u64, |sum, region| sum.saturating_add(region.end.saturating_sub(region.begin)));
         let sides = length_of(&self.regions).saturating_mul(2);
         let margin = MAX_PREFIX_BYTES.saturating_sub(wanted).checked_div(sides).unwrap_or_default().min(MAX_MARGIN);
         let mut wide: Vec<Region> = Vec::new();
         for region in &self.regions {
-            let plain_bytes = earlier.chunks.blob(region.blob)?.plain_bytes;
+            let plain_bytes = history.plain_bytes(region.source)?;
             let begin = region.begin.saturating_sub(margin).min(plain_bytes);
             let end = region.end.saturating_add(margin).min(plain_bytes);
             match wide.last_mut() {
-                Some(last) if last.blob == region.blob && begin <= last.end && last.begin <= begin => last.end = last.end.max(end),
-                _ => wide.push(Region { blob: region.blob, begin, end }),
+                Some(last) if last.source == region.source && begin <= last.end && last.begin <= begin => last.end = last.end.max(end),
+                _ => wide.push(Region { source: region.source, begin, end }),
             }
         }
         wide.retain(|region| region.end > region.begin);

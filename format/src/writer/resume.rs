@@ -5,18 +5,21 @@
 //!
 //! *Not here:* what the notes look like (`journal`).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::builder::Builder;
-use super::journal::{Done, Entry, Journal, Mark};
+use super::history::History;
+use super::journal::{Costs, Done, Entry, Journal, Mark};
 use super::line::Line;
+use super::own::Own;
 use super::place::Place;
 use super::volume::{VolumeWriter, partial_of};
 use super::{Head, OnVolume, Options, SetWriter, header_of, stem, volume_name};
+use crate::chunk::File as FileInTar;
 use crate::codec::length;
 use crate::delta::{Blob, Earlier, Gathered, Key};
 use crate::digest::{Digest, Hasher};
@@ -24,6 +27,12 @@ use crate::error::{Error, Result};
 use crate::index::MemberKind;
 use crate::layout::{FIXED_BYTES, FOOTER_FROM_END, Footer, FrameHeader, VolumeKind};
 use crate::tar;
+
+/// Where blobs of a set can be built on, frames are closed after so many bytes of plain forms, full or not: what waits longer is of no use
+/// to the next image, and each time costs up to three frames that are not full.
+const CLOSE_BYTES: u64 = 8 << 20;
+/// Where frames are small, after so many of them.
+const CLOSE_FRAMES: u64 = 8;
 
 /// What the notes of an earlier run say.
 #[derive(Default)]
@@ -36,6 +45,10 @@ struct Notes {
     durable: u64,
     /// Into which chunks blobs were cut.
     chunks: Vec<(Blob, Vec<(Key, u64)>)>,
+    /// Which files blobs hold.
+    files: HashMap<Digest, Vec<FileInTar>>,
+    /// What it takes to read frames with a prefix.
+    costs: Costs,
 }
 
 impl Notes {
@@ -54,6 +67,8 @@ impl Notes {
                 Entry::Done(done) => notes.done.push(done),
                 Entry::Handled { number, .. } => drop(notes.handled.insert(number)),
                 Entry::Chunks(blob, chunks) => notes.chunks.push((blob, chunks)),
+                Entry::Files(digest, files) => drop(notes.files.entry(digest).or_insert(files)),
+                Entry::Costs(costs) => notes.costs.extend(costs),
             }
         }
         notes
@@ -86,22 +101,31 @@ pub(super) fn open(head: Head, options: Options, earlier: Arc<Earlier>, on_volum
     let open = notes.open_volume();
     let frame_bytes = frame_bytes(&options);
     let (threads, level) = (options.threads, options.level);
-    let mut gathered = Gathered::new(options.index_bytes);
-    notes.chunks.into_iter().for_each(|(blob, chunks)| gathered.add(blob, chunks));
-    let line = Line::new(head, options, journal, (notes.done, notes.handled), on_volume, Arc::clone(&earlier));
-    let builder = Builder::new(threads, level, frame_bytes, Arc::clone(&line.idle), Arc::clone(&earlier));
-    let mut set = SetWriter { builder, line, known: HashSet::new(), blob_bytes: 0, gathered, earlier };
+    let gathered = Gathered::new(options.index_bytes);
+    let own = own(&head, &options, frame_bytes, &earlier);
+    let line = Line::new(head, options, journal, (notes.done, notes.handled), on_volume, own.clone(), Arc::clone(&earlier));
+    let history = History { earlier: Arc::clone(&earlier), own: own.clone() };
+    let builder = Builder::new(threads, level, frame_bytes, Arc::clone(&line.idle), history);
+    let mut set = SetWriter { builder, line, known: HashSet::new(), blob_bytes: 0, gathered, own, earlier };
     for (number, marks) in &notes.marks {
-        set.remember(*number, marks);
+        set.remember(*number, marks, &notes.costs);
     }
     if !set.line.done.is_empty() {
         // The run may have ended before it wrote them.
         set.line.write_sums()?;
     }
     if let Some((number, marks)) = open {
-        set.reopen(number, marks, notes.durable)?;
+        set.reopen(number, marks, notes.durable, &notes.costs)?;
     }
+    notes.chunks.into_iter().for_each(|(blob, chunks)| set.recall(blob, chunks, &notes.files));
     Ok(set)
+}
+
+/// What the set can build on of its own, if it is to.
+fn own(head: &Head, options: &Options, frame_bytes: usize, earlier: &Arc<Earlier>) -> Option<Arc<Own>> {
+    let close_bytes = CLOSE_BYTES.min(u64::try_from(frame_bytes).unwrap_or(u64::MAX).saturating_mul(CLOSE_FRAMES));
+    let stem = options.folder.join(stem(head));
+    options.own_version_bytes.map(|memory_bytes| Arc::new(Own::new(memory_bytes, close_bytes, stem, Arc::clone(earlier))))
 }
 
 /// Removes what a finished set leaves in the scratch folder: the notes first, because without them nothing is left to be done.
@@ -128,9 +152,15 @@ fn frame_bytes(options: &Options) -> usize {
 
 impl SetWriter {
     /// Takes over what is in volume `number`.
-    fn remember(&mut self, number: u32, marks: &[Mark]) {
+    fn remember(&mut self, number: u32, marks: &[Mark], costs: &Costs) {
         for mark in marks {
+            self.own.iter().for_each(|own| own.shelf.remember(number, mark, costs));
             self.line.needs.extend(mark.needs.iter().copied());
+            self.line.depth = mark
+                .frames
+                .iter()
+                .filter_map(|row| costs.get(&(number, row.stream_offset)))
+                .fold(self.line.depth, |depth, cost| depth.max(cost.depth));
             for (record, _) in &mark.records {
                 self.note(record.digest, record.bytes);
             }
@@ -140,11 +170,25 @@ impl SetWriter {
         }
     }
 
+    /// Takes over what an interrupted run has noted of a blob. One that has no record is added again.
+    fn recall(&mut self, blob: Blob, chunks: Vec<(Key, u64)>, files: &HashMap<Digest, Vec<FileInTar>>) {
+        if let Some(own) = &self.own {
+            let files = files.get(&blob.digest).map(Vec::as_slice).unwrap_or_default();
+            own.with(|table| table.add(blob.digest, blob.plain_bytes, chunks.len(), files));
+            if self.known.contains(&blob.digest)
+                && let Some(spots) = self.builder.spots_of(&chunks, blob.plain_bytes)
+            {
+                own.with(|table| table.lay(&blob.digest, spots));
+            }
+        }
+        self.gathered.add(blob, chunks);
+    }
+
     /// Goes on with the volume that was in the making.
-    fn reopen(&mut self, number: u32, mut marks: Vec<Mark>, durable: u64) -> Result<()> {
+    fn reopen(&mut self, number: u32, mut marks: Vec<Mark>, durable: u64, costs: &Costs) -> Result<()> {
         let path = self.line.options.folder.join(volume_name(&self.line.head, 'v', number));
         if path.exists() {
-            self.remember(number, &marks);
+            self.remember(number, &marks, costs);
             return adopt(&path, number).and_then(|done| self.line.take_done(done));
         }
         let sound = sound_marks(&partial_of(&path), &marks, durable, self.line.head.time)?;
@@ -156,9 +200,9 @@ impl SetWriter {
         }
         let Some(last) = marks.last() else { return Ok(()) };
         let header = header_of(&self.line.head, VolumeKind::Data, number, self.line.options.cap);
-        let mut volume = VolumeWriter::at(&path, header, last.end, &self.line.journal, &self.line.idle)?;
+        let mut volume = VolumeWriter::at(&path, header, last.end, &self.line.journal, &self.line.idle)?.read_by(self.own.clone());
         marks.iter().try_for_each(|mark| volume.apply(mark))?;
-        self.remember(number, &marks);
+        self.remember(number, &marks, costs);
         self.line.volume = Some(volume);
         Ok(())
     }

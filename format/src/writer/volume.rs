@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use super::journal::{Done, Entry, Journal, Mark};
 use super::output::Output;
+use super::own::Own;
 use super::pool::Packed;
+use super::shelf::Filed;
 use crate::codec::length;
-use crate::delta::Key;
+use crate::delta::{Cost, Key};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
 use crate::idle::Idle;
@@ -50,6 +52,7 @@ pub(super) struct VolumeWriter {
     index: IndexWriter,
     packs: u32,
     group: Group,
+    own: Option<Arc<Own>>,
 }
 
 /// What waits to be written together.
@@ -57,7 +60,7 @@ pub(super) struct VolumeWriter {
 struct Group {
     verbatim: Vec<(Digest, Vec<u8>)>,
     verbatim_bytes: u64,
-    frames: Vec<Packed>,
+    frames: Vec<(u32, Packed)>,
     frame_bytes: u64,
     records: Vec<Record>,
     record_bytes: u64,
@@ -82,7 +85,12 @@ impl VolumeWriter {
         let partial = partial_of(path);
         let output = Output::open(&partial, end, Arc::clone(journal), Arc::clone(idle))?;
         let (index, group) = (IndexWriter::default(), Group::default());
-        Ok(Self { header, partial, path: path.to_owned(), output, end, stream_bytes: 0, index, packs: 0, group })
+        Ok(Self { header, partial, path: path.to_owned(), output, end, stream_bytes: 0, index, packs: 0, group, own: None })
+    }
+
+    /// The same volume, whose frames `own` reads again.
+    pub(super) fn read_by(self, own: Option<Arc<Own>>) -> Self {
+        Self { own, ..self }
     }
 
     /// The number of this volume.
@@ -138,15 +146,16 @@ impl VolumeWriter {
         parts.into_iter().fold(self.end, u64::saturating_add) < self.header.cap
     }
 
-    /// Takes in a frame; says where in the stream it begins. `chunks` are keys of its chunks and their offsets in it.
-    pub(super) fn push_frame(&mut self, frame: Packed, chunks: &[(Key, u32)]) -> u64 {
-        let stream_offset = self.group.frames.iter().fold(self.stream_bytes, |sum, frame| sum.saturating_add(frame.plain_bytes.into()));
+    /// Takes in frame `id`; says where in the stream it begins. `chunks` are keys of its chunks and their offsets in it.
+    pub(super) fn push_frame(&mut self, id: u32, frame: Packed, chunks: &[(Key, u32)]) -> u64 {
+        let stream_offset =
+            self.group.frames.iter().fold(self.stream_bytes, |sum, (_, frame)| sum.saturating_add(frame.plain_bytes.into()));
         let group = &mut self.group;
         group.chunks.extend(chunks.iter().map(|(key, offset)| (*key, stream_offset.saturating_add(u64::from(*offset)))));
         group.frame_bytes = group.frame_bytes.saturating_add(length(&frame.header)).saturating_add(length(&frame.stored));
         group.index_bytes = group.index_bytes.saturating_add(ROW_BOUND);
         group.needs.extend(frame.codec.runs().iter().map(|run| run.digest));
-        group.frames.push(frame);
+        group.frames.push((id, frame));
         stream_offset
     }
 
@@ -191,13 +200,18 @@ impl VolumeWriter {
             let offset = self.put_member(&mut out, &name, MemberKind::Blob, content, &mut mark)?;
             verbatim_offsets.insert(*digest, offset.saturating_add(tar::BLOCK));
         }
-        let mut parts = vec![out];
+        let mut parts = vec![Arc::new(out)];
+        let mut filed = Vec::new();
         if !group.frames.is_empty() {
-            self.put_pack(&mut parts, group.frames, group.frame_bytes, &mut mark)?;
+            let costs = costs(self.header.number, self.stream_bytes, &group.frames);
+            if !costs.is_empty() {
+                self.output.mark(Entry::Costs(costs))?;
+            }
+            filed = self.put_pack(&mut parts, group.frames, group.frame_bytes, &mut mark)?;
         }
         let mut out = Vec::new();
         self.put_records(&mut out, &group.records, &mut mark)?;
-        parts.push(out);
+        parts.push(Arc::new(out));
         mark.records = group
             .records
             .into_iter()
@@ -207,17 +221,30 @@ impl VolumeWriter {
         mark.end = self.end;
         self.apply(&mark)?;
         self.output.write(parts)?;
+        if let Some(own) = self.own.clone() {
+            self.output.then(Box::new(move || own.shelf.file(filed)))?;
+        }
         self.output.mark(Entry::Mark(mark))
     }
 
-    fn put_pack(&mut self, parts: &mut Vec<Vec<u8>>, frames: Vec<Packed>, bytes: u64, mark: &mut Mark) -> Result<()> {
-        let has_prefix = frames.iter().any(|frame| frame.codec != Codec::Zstd);
+    /// Makes a pack of frames; says where each will be.
+    fn put_pack(
+        &mut self,
+        parts: &mut Vec<Arc<Vec<u8>>>,
+        frames: Vec<(u32, Packed)>,
+        bytes: u64,
+        mark: &mut Mark,
+    ) -> Result<Vec<(u32, Filed)>> {
+        let mut filed = Vec::new();
+        let has_prefix = frames.iter().any(|(_, frame)| *frame.codec != Codec::Zstd);
         let name = format!("packs/{:06}.{}", mark.pack, if has_prefix { "pzst" } else { "zst" });
         let offset = self.end;
-        parts.push(tar::header(&name, bytes, self.header.time)?.to_vec());
+        parts.push(Arc::new(tar::header(&name, bytes, self.header.time)?.to_vec()));
         let (mut file_offset, mut stream_offset) = (offset.saturating_add(tar::BLOCK), self.stream_bytes);
         let mut hasher = Hasher::sha256();
-        for frame in frames {
+        for (id, frame) in frames {
+            let bytes = length(&frame.header).saturating_add(length(&frame.stored));
+            filed.push((id, Filed { volume: self.header.number, offset: file_offset, bytes }));
             file_offset = file_offset.saturating_add(length(&frame.header));
             let stored_bytes = u32::try_from(frame.stored.len()).map_err(|_| Error::limit("frame: more than 4 GiB"))?;
             let (plain_bytes, digest, codec) = (frame.plain_bytes, frame.digest, frame.codec.number());
@@ -225,14 +252,14 @@ impl VolumeWriter {
             hasher.update(digest.bytes());
             file_offset = file_offset.saturating_add(stored_bytes.into());
             stream_offset = stream_offset.saturating_add(plain_bytes.into());
-            parts.extend([frame.header, frame.stored]);
+            parts.extend([Arc::new(frame.header), frame.stored]);
         }
         let mut padding = Vec::new();
         tar::put_padding(&mut padding, bytes);
-        parts.push(padding);
+        parts.push(Arc::new(padding));
         mark.members.push(MemberRow { offset, bytes, kind: MemberKind::Pack, name, digest: hasher.finish() });
         self.end = self.end.saturating_add(tar::member_bytes(bytes));
-        Ok(())
+        Ok(filed)
     }
 
     fn put_records(&mut self, out: &mut Vec<u8>, group: &[Record], mark: &mut Mark) -> Result<()> {
@@ -258,7 +285,7 @@ impl VolumeWriter {
         }
         mark.end = self.end;
         self.apply(&mark)?;
-        self.output.write(vec![out])?;
+        self.output.write(vec![Arc::new(out)])?;
         self.output.mark(Entry::Mark(mark))
     }
 
@@ -340,7 +367,7 @@ impl VolumeWriter {
                 format!("volume {}: {} bytes would not be below the cap of {}", self.header.number, footer.file_bytes, self.header.cap);
             return Err(Error::new(Kind::Limit, text));
         }
-        self.output.write(vec![out])?;
+        self.output.write(vec![Arc::new(out)])?;
         let sum = self.output.finish()?;
         std::fs::rename(&self.partial, &self.path).map_err(|error| Error::io(&self.path, &error))?;
         sync_folder(&self.path)?;
@@ -365,6 +392,18 @@ pub(super) fn partial_of(path: &Path) -> PathBuf {
 pub(super) fn sync_folder(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| Error::io(folder, &error))
+}
+
+/// What those of the frames take that have a prefix; the first begins at `stream_offset`.
+fn costs(volume: u32, mut stream_offset: u64, frames: &[(u32, Packed)]) -> Vec<((u32, u64), Cost)> {
+    let mut costs = Vec::new();
+    for (_, frame) in frames {
+        if *frame.codec != Codec::Zstd {
+            costs.push(((volume, stream_offset), frame.cost));
+        }
+        stream_offset = stream_offset.saturating_add(frame.plain_bytes.into());
+    }
+    costs
 }
 
 fn encoded_bytes(record: &Record) -> u64 {

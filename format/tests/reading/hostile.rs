@@ -194,6 +194,29 @@ fn a_frame_that_is_its_own_prefix_is_an_error() {
 }
 
 #[test]
+fn blobs_of_one_set_that_are_each_others_prefixes_are_an_error() {
+    let folder = folder();
+    let [a, b] = [noise(1, 1_000), noise(2, 1_000)];
+    let [one, other] = [&a, &b].map(|content| Digest::of(content));
+    let mut built = Built::new(1, Parent::None);
+    let frames = [
+        NewFrame { plain: &a, prefix: Some((vec![run(other, 0, 1_000)], &b)) },
+        NewFrame { plain: &b, prefix: Some((vec![run(one, 0, 1_000)], &a)) },
+    ];
+    built.pack(&frames).records(&[raw(one, vec![range(0, 1_000)]), raw(other, vec![range(1_000, 1_000)])]);
+    built.write(folder.path());
+    for digest in [one, other] {
+        let reader = reader(folder.path());
+        for error in [read(&reader, &digest).expect_err("a circle"), reader.volumes_of(&digest).expect_err("a circle")] {
+            let text = error.to_string();
+            assert!(error.kind() == Kind::Damaged && (text.contains("too deep") || text.contains("needs itself")), "{error}");
+        }
+    }
+    let report = check_set(&only_set(folder.path()), check::Options { deep: true, ..NORMAL });
+    assert!(!report.is_sound());
+}
+
+#[test]
 fn a_stream_withholds_the_end_of_a_blob_that_does_not_match_its_digest() {
     let folder = folder();
     let content = noise(1, 3_000);

@@ -44,6 +44,7 @@ impl Made {
             level: 3,
             threads: 2,
             index_bytes: 1 << 20,
+            own_version_bytes: None,
         };
         let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
         for (form, content) in &blobs {

@@ -71,6 +71,7 @@ struct Sample {
     blobs: Vec<(Form, Vec<u8>)>,
     index_json: Vec<u8>,
     ancestors: Vec<Ancestor>,
+    own_version_bytes: Option<u64>,
 }
 
 impl Sample {
@@ -81,7 +82,25 @@ impl Sample {
         let mut blobs = vec![(Form::Document, manifest), (Form::Document, config)];
         blobs.extend(layers);
         blobs.extend([(Form::Packed, Vec::new()), (Form::Document, noise(9, 90_000)), (Form::Plain, b"plain ".repeat(9_000))]);
-        Self { head: head(1, None), blobs, index_json, ancestors: Vec::new() }
+        Self { head: head(1, None), blobs, index_json, ancestors: Vec::new(), own_version_bytes: None }
+    }
+
+    /// Versions of one image, each compressed after the one before.
+    fn versions() -> Self {
+        let versions = [1, 2, 3, 4].map(|version| {
+            let mut tar = Vec::new();
+            for file in 0..12u64 {
+                let mut content = noise(file, 40_000 + 9_000 * file as usize);
+                (0..content.len()).step_by(6_000).for_each(|at| content[at] = version);
+                ocm_format::tar::put_member(&mut tar, &format!("file-{file}"), &content, 1_600_000_000).expect("a member");
+            }
+            (Form::Tar, tar)
+        });
+        let (config, manifest) = image(&versions);
+        let index_json = index_of(&[descriptor(MANIFEST, &manifest)]);
+        let mut blobs = vec![(Form::Document, manifest), (Form::Document, config)];
+        blobs.extend(versions);
+        Self { blobs, index_json, own_version_bytes: Some(1 << 20), ..Self::base() }
     }
 
     /// Another image on the layers of the base, behind an index that also names an image which was left out.
@@ -96,7 +115,7 @@ impl Sample {
         let parent = ParentSet::Set { id: Id([1; 16]), root: base.root, generation: 1 };
         let blobs = vec![(Form::Document, index), (Form::Document, manifest), (Form::Document, config), fresh];
         let ancestors = vec![Ancestor { id: Id([1; 16]), root: base.root, generation: 1 }];
-        Self { head: head(2, Some(parent)), blobs, index_json, ancestors }
+        Self { head: head(2, Some(parent)), blobs, index_json, ancestors, own_version_bytes: None }
     }
 
     fn begin(&self, folder: &Path, cap: u64) -> SetWriter {
@@ -108,6 +127,7 @@ impl Sample {
             level: 3,
             threads: 2,
             index_bytes: 1 << 20,
+            own_version_bytes: self.own_version_bytes,
         };
         SetWriter::create(self.head.clone(), options, Box::new(|_| Ok(Fate::Kept))).expect("a writer")
     }
@@ -202,6 +222,20 @@ fn every_blob_of_a_set_is_restored_whatever_its_cap() {
         assert_restored(&output);
         assert!(files(out.path()) == layout(&sample.blobs, &sample.index_json), "{}", texts(&output).0);
     }
+}
+
+#[test]
+fn versions_that_are_compressed_after_each_other_are_restored() {
+    if !installed() {
+        return;
+    }
+    let (archive, out) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let sample = Sample::versions();
+    let made = sample.write(archive.path(), 400_000);
+    assert!(made.volumes.len() > 2 && made.manifest.needs.depth > Some(1), "{:?}", made.manifest.needs);
+    let output = restore(archive.path(), out.path());
+    assert_restored(&output);
+    assert!(files(out.path()) == layout(&sample.blobs, &sample.index_json), "{}", texts(&output).0);
 }
 
 #[test]

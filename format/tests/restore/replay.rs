@@ -39,7 +39,7 @@ fn of_go() -> Vec<Layer> {
 }
 
 fn write(layers: &[Layer], folder: &Path) -> Sample {
-    let sample = Sample { head: head(1, None), blobs: vec![], index_json: index_of(&[]), ancestors: vec![] };
+    let sample = Sample { head: head(1, None), blobs: vec![], index_json: index_of(&[]), ancestors: vec![], own_version_bytes: None };
     let mut set = sample.begin(folder, 4 << 20);
     for (content, plain) in layers {
         let Verdict::Replay(plan) = find(&content.as_slice()).expect("memory can be read") else { panic!("it can be made again") };

@@ -69,13 +69,16 @@ pub struct Delta {
     pub depth: Depth,
     /// Where the data of earlier sets are.
     pub data: ParentData,
+    /// Whether what a set gets later is compressed after what it got before, where the depth allows patches at all. Its volumes must stay at
+    /// hand until it is finished.
+    pub own: bool,
     /// What tables of chunks and files may take in memory, in bytes.
     pub index_bytes: u64,
 }
 
 impl Default for Delta {
     fn default() -> Self {
-        Self { depth: Depth::Patch, data: ParentData::Beside, index_bytes: 256 << 20 }
+        Self { depth: Depth::Patch, data: ParentData::Beside, own: true, index_bytes: 256 << 20 }
     }
 }
 
@@ -96,12 +99,17 @@ impl Delta {
 
     /// What a chunk index may take, in bytes: that of the parent, and that of the new set.
     pub(super) fn chunk_bytes(&self) -> u64 {
-        self.index_bytes / 8 * 3
+        self.index_bytes / 4
     }
 
-    /// What the table of older versions may take, in bytes.
+    /// What the table of older versions in earlier sets may take, in bytes.
     pub(super) fn version_bytes(&self) -> u64 {
         self.index_bytes / 4
+    }
+
+    /// What the table of older versions in the new set itself may take, in bytes; `None` where there is to be none.
+    pub(super) fn own_version_bytes(&self) -> Option<u64> {
+        (self.own && self.depth == Depth::Patch).then_some(self.index_bytes / 4)
     }
 }
 

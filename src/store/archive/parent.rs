@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ocm_format::set::{Ancestor, MAX_ANCESTORS, ParentSet};
+use ocm_format::set::{Ancestor, MAX_ANCESTORS, Needs as FormatNeeds, ParentSet};
 
 use super::holding::{Holding, with_held};
 use super::needs::Needs;
@@ -40,8 +40,8 @@ pub(super) struct Parent {
     pub(super) source: Option<ArchiveSource>,
     /// Where content lies at a destination.
     repositories: BTreeMap<Digest, Repository>,
-    /// The longest chain of sets that it needs.
-    chain: u64,
+    /// What it needs of the sets before it.
+    needs: FormatNeeds,
 }
 
 impl BuildsOn {
@@ -73,10 +73,10 @@ impl Parent {
         let own = Ancestor { id: facts.manifest.set, root: facts.root, generation: facts.manifest.generation };
         let named = ParentSet::Set { id: own.id, root: own.root, generation: own.generation };
         let ancestors = std::iter::once(own).chain(facts.manifest.ancestors.iter().cloned()).take(MAX_ANCESTORS).collect();
-        let needs = Needs::of(&facts.contents, |manifest| source.manifest_now(manifest))?;
-        let holds = needs.blobs.into_keys().chain(needs.manifests.iter().map(Manifest::digest)).collect();
-        let chain = facts.manifest.needs.chain;
-        Ok(Self { named, holds, ancestors, source: Some(source), repositories: BTreeMap::new(), chain })
+        let all = Needs::of(&facts.contents, |manifest| source.manifest_now(manifest))?;
+        let holds = all.blobs.into_keys().chain(all.manifests.iter().map(Manifest::digest)).collect();
+        let needs = facts.manifest.needs;
+        Ok(Self { named, holds, ancestors, source: Some(source), repositories: BTreeMap::new(), needs })
     }
 
     /// Manifests are in every set, and nobody has those of a destination at hand: they are brought again.
@@ -85,12 +85,17 @@ impl Parent {
         let repositories: BTreeMap<_, _> =
             holding.receipt().blobs.iter().map(|stored| (stored.digest, stored.repository.clone())).collect();
         let holds = repositories.keys().copied().collect();
-        Self { named, holds, ancestors: Vec::new(), source: None, repositories, chain: 0 }
+        Self { named, holds, ancestors: Vec::new(), source: None, repositories, needs: FormatNeeds::default() }
     }
 
     /// The chain of the new set: none, unless it needs anything earlier.
     pub(super) fn chain_of_child(&self, needs_any: bool) -> u64 {
-        if needs_any { self.chain.saturating_add(1) } else { 0 }
+        if needs_any { self.needs.chain.saturating_add(1) } else { 0 }
+    }
+
+    /// How deep prefixes can be of the frames that its blobs lie in.
+    pub(super) fn depth(&self) -> u8 {
+        self.needs.deepest()
     }
 
     /// The options of the new set, which needs this content of earlier ones.

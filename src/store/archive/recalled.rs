@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ocm_format::delta::{Older, Slice};
+use ocm_format::delta::{Cost, Older, Slice};
 use ocm_format::error::{Error as FormatError, Kind};
 use ocm_format::layout::MAX_PREFIX_BYTES;
 use ocm_format::ranges::Ranges;
@@ -85,6 +85,9 @@ impl Recalled {
     }
 }
 
+/// How many references lead to a frame on the far side, by estimate.
+const STEPS_PER_FRAME: u64 = 16;
+
 /// The plain forms of old blobs, from sets at hand and from elsewhere.
 pub(super) struct Both {
     pub(super) sets: Arc<dyn Older>,
@@ -109,6 +112,7 @@ impl Older for Both {
         }
         slice.truncate(filled);
         // How many frames the far side opens for it is not known here: more, the deeper they may be.
-        Ok(Slice { bytes: slice, depth: *depth, frames: 1 << (4 * u32::from(*depth).min(8)) })
+        let frames = 1 << (4 * u32::from(*depth).min(8));
+        Ok(Slice { bytes: slice, cost: Cost { depth: *depth, frames, steps: frames * STEPS_PER_FRAME } })
     }
 }

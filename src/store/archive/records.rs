@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use ocm_format::catalogue;
 use ocm_format::digest::Digest;
 use ocm_format::index::BlobRow;
-use ocm_format::layout::{Id, MAX_DEPTH};
-use ocm_format::set::{SetFiles, VolumeEntry};
+use ocm_format::layout::Id;
+use ocm_format::set::{Needs, SetFiles, VolumeEntry};
 
 use super::source::SetFacts;
 
@@ -19,7 +19,7 @@ use super::source::SetFacts;
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     set: Id,
-    chain: u64,
+    needs: Needs,
     files: Vec<PathBuf>,
     volumes: Vec<VolumeEntry>,
 }
@@ -29,34 +29,34 @@ impl Listed {
     pub(super) fn of(set: &SetFiles) -> Option<Self> {
         let manifest = set.manifest.as_ref()?;
         let files = set.catalogues.values().map(|file| file.path.clone()).collect();
-        Some(Self { set: manifest.set, chain: manifest.needs.chain, files, volumes: manifest.volumes.clone() })
+        Some(Self { set: manifest.set, needs: manifest.needs, files, volumes: manifest.volumes.clone() })
     }
 }
 
 /// What is known of the blobs of a set and of those that it builds on.
 pub(super) struct Records {
     /// Nearest first. A set whose catalogue cannot be read may have any blob.
-    sets: Vec<(u64, Option<catalogue::Records>)>,
-    /// The chain of the first of them.
-    chain: u64,
+    sets: Vec<(u8, Option<catalogue::Records>)>,
+    /// How deep prefixes can be of all that the first of them leads to.
+    deepest: u8,
 }
 
 impl Records {
     /// Opens the catalogues of a set and of its ancestors, as far as they are among `listed`.
     pub(super) fn open(facts: &SetFacts, listed: &[Listed]) -> Self {
-        let chain = facts.manifest.needs.chain;
+        let deepest = facts.manifest.needs.deepest();
         let mut sets = Vec::new();
         for id in std::iter::once(facts.manifest.set).chain(facts.manifest.ancestors.iter().map(|ancestor| ancestor.id)) {
             let known = listed.iter().find(|listed| listed.set == id);
             let records = known.and_then(|known| catalogue::Records::open(&known.files, &known.volumes).ok());
-            let own = known.map_or(chain, |known| known.chain);
+            let own = known.map_or(deepest, |known| known.needs.deepest());
             sets.push((own, records));
             // Nothing of what comes before is needed.
-            if known.is_some() && own == 0 {
+            if known.is_some_and(|known| known.needs.chain == 0) {
                 break;
             }
         }
-        Self { sets, chain }
+        Self { sets, deepest }
     }
 
     /// The record of a blob; `None` where no catalogue at hand has one.
@@ -65,13 +65,11 @@ impl Records {
         records.filter_map(|records| records.blob(digest).ok().flatten()).next()
     }
 
-    /// How deep the prefixes can be of the frames that a blob lies in: a set that builds on a chain of so many others has none that
-    /// are deeper.
+    /// How deep the prefixes can be of the frames that a blob lies in: a set says how deep all are that its blobs lead to.
     pub(super) fn depth(&self, digest: &Digest) -> u8 {
         let may_have =
             |records: &Option<catalogue::Records>| records.as_ref().is_none_or(|records| !matches!(records.blob(digest), Ok(None)));
-        let chains = self.sets.iter().filter(|(_, records)| may_have(records)).map(|(chain, _)| *chain);
-        let chain = chains.max().unwrap_or(self.chain);
-        u8::try_from(chain).unwrap_or(MAX_DEPTH).min(MAX_DEPTH)
+        let depths = self.sets.iter().filter(|(_, records)| may_have(records)).map(|(depth, _)| *depth);
+        depths.max().unwrap_or(self.deepest)
     }
 }

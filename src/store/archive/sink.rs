@@ -186,7 +186,8 @@ impl ArchiveSink {
         let stage = Stage::new(scratch.clone());
         let (cap, threads, Packing { frame_bytes, level, replays }) = (new.cap, new.threads, new.packing);
         let index_bytes = new.delta.chunk_bytes();
-        let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes, level, threads, index_bytes };
+        let own_version_bytes = new.delta.own_version_bytes();
+        let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes, level, threads, index_bytes, own_version_bytes };
         let stopped = Stopped::default();
         let handed = handing(new.on_volume, Arc::clone(&stopped));
         let mut writer = Writer::Ready(Box::new((head, options, new.basis.earlier, handed)));
@@ -330,11 +331,12 @@ impl Shared {
         let mut elsewhere = writer.settle().map_err(|error| self.cause(told(&error)))?;
         elsewhere.extend(needs.blobs.iter().filter(|(digest, _)| !writer.has(digest)).map(|(digest, bytes)| (*digest, *bytes)));
         let chain = self.parent.as_ref().map_or(0, |parent| parent.chain_of_child(!elsewhere.is_empty()));
+        let depth = self.parent.as_ref().filter(|_| chain > 0).map(Parent::depth);
         let closing = Closing {
             items: document::items(&all)?,
             options: self.parent.as_ref().map_or_else(|| self.options.clone(), |parent| parent.options(&self.options, elsewhere.keys())),
             ancestors: self.parent.as_ref().map(|parent| parent.ancestors.clone()).unwrap_or_default(),
-            needs: FormatNeeds { blobs: elsewhere.len() as u64, bytes: elsewhere.values().sum(), chain },
+            needs: FormatNeeds { blobs: elsewhere.len() as u64, bytes: elsewhere.values().sum(), chain, depth },
             oci_layout: document::OCI_LAYOUT.to_vec(),
             index_json: document::index_json(&all)?,
             writer: concat!("ocm ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -402,6 +404,7 @@ pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: Ha
         level: 1,
         threads: 1,
         index_bytes: 0,
+        own_version_bytes: None,
     };
     let closing = Closing {
         items: manifest.items.clone(),

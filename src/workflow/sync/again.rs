@@ -49,6 +49,8 @@ struct Made {
     gzip: String,
     delta: Depth,
     index_bytes: u64,
+    #[serde(default)]
+    own_versions: bool,
     parent_data: String,
     only: bool,
     all_tags: bool,
@@ -200,7 +202,12 @@ fn sync_of(request: &Request, facts: &SetFacts, made: &Made) -> Result<super::Re
             lineage: None,
             only: made.only,
             packing: Packing { frame_bytes: made.frame_bytes, level: made.level, replays: made.gzip == "auto" },
-            delta: Delta { depth: made.delta, data: data_of(request, &made.parent_data), index_bytes: made.index_bytes },
+            delta: Delta {
+                depth: made.delta,
+                data: data_of(request, &made.parent_data),
+                own: made.own_versions,
+                index_bytes: made.index_bytes,
+            },
             on_volume: None,
             release: false,
         },

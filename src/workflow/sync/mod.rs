@@ -84,6 +84,14 @@ pub struct ArchiveOptions {
     pub release: bool,
 }
 
+impl ArchiveOptions {
+    /// Whether what a set gets later may be compressed after what it got before. A command may take volumes away, which are
+    /// read for that.
+    pub(super) fn builds_on_itself(&self) -> bool {
+        self.delta.own && self.delta.depth == Depth::Patch && self.on_volume.is_none()
+    }
+}
+
 /// What a sync came to.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]

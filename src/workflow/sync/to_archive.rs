@@ -14,7 +14,7 @@ use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::Line;
 use super::origins::Origins;
 use super::parent::{Parent, ParentOutcome, Said};
-use super::{Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
+use super::{Delta, Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
 use crate::error::{Error, Result};
 use crate::image::{Contents, Digest, Item, Wanted};
 use crate::monitor::Event;
@@ -134,6 +134,8 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
         "{from:?} {platforms:?} {} {} {:?} {:?} {} {:?} {} {:?}",
         request.all_tags, archive.only, archive.packing, archive.delta.depth, archive.volume_bytes, line.name, line.generation, parent
     );
+    // Its bytes are others.
+    let text = if archive.builds_on_itself() { text } else { format!("{text} alone") };
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
     Digest::of(text.as_bytes()).hex()
 }
@@ -190,7 +192,7 @@ impl Draft {
         let said = line.parent.as_ref().map_or(Said::Nothing, Parent::said);
         let parent = line.parent.as_ref().map(|parent| parent.told(workspace)).transpose()?;
         let inherited = if archive.only { Contents::default() } else { contents };
-        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "parentData": archive.delta.data.word(), "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
+        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "ownVersions": archive.builds_on_itself(), "parentData": archive.delta.data.word(), "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished =
             Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
         let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
@@ -205,7 +207,7 @@ impl Draft {
             cap: archive.volume_bytes,
             packing: archive.packing,
             basis: Basis::default(),
-            delta: archive.delta.clone(),
+            delta: Delta { own: archive.builds_on_itself(), ..archive.delta.clone() },
             threads: settings.threads,
             notes: wanted.iter().filter_map(|wanted| Some((wanted.item.digest()?, wanted.item.origin.to_string()))).collect(),
             options,
@@ -226,7 +228,9 @@ impl Draft {
         (new.set, new.time) = (again.set, again.time);
         (self.unfinished.set, self.unfinished.time) = (hex(&again.set), again.time);
         if let Some(kept) = again.volume {
-            new.on_volume = Box::new(move |volume| Ok(volume.number != kept));
+            // What later content is compressed after is read from the others until the set is finished.
+            let stay = new.delta.own;
+            new.on_volume = Box::new(move |volume| Ok(!stay && volume.number != kept));
         }
     }
 
