@@ -115,8 +115,8 @@ impl Inside for Lab {
         1_700_000_000
     }
 
-    fn documents(&self) -> Vec<(String, Bytes)> {
-        vec![("lab.g0001.json".to_owned(), Bytes::from_static(b"{}"))]
+    fn documents(&self) -> Result<Vec<(String, Bytes)>> {
+        Ok(vec![("lab.g0001.json".to_owned(), Bytes::from_static(b"{}"))])
     }
 
     fn manifest(&self, wanted: &Descriptor) -> Result<Option<Manifest>> {
@@ -151,7 +151,7 @@ impl Inside for Lab {
     }
 
     fn lies(&self, _: &Digest) -> Result<Vec<Lies>> {
-        Ok(vec![Lies { set: 2, volume: 1 }, Lies { set: 2, volume: 3 }])
+        Ok(vec![Lies { set: 2, volume: 1, here: true }, Lies { set: 2, volume: 3, here: false }])
     }
 
     fn health(&self) -> Vec<Ailment> {

@@ -25,7 +25,6 @@ const CUT_BYTES: usize = 200;
 /// The directories, the first one of which is `images` itself.
 pub(super) struct Names {
     folders: Vec<Folder>,
-    images: usize,
 }
 
 #[derive(Default)]
@@ -53,27 +52,16 @@ impl Names {
         let mut making = Making { children: vec![HashMap::new()] };
         // Directories first: whether a tag is one too shows when all of them are there.
         let homes: Vec<u32> = items().map(|(_, item, _)| making.folder(item.origin.repository())).collect();
-        let mut images = 0;
         for ((at, item, root), home) in items().zip(homes) {
             let same = |other: u32| contents.items()[other as usize].digest() == Some(root);
-            images += usize::from(making.image(home, &tag_of(&item.origin, &root), at, &root, same));
+            making.image(home, &tag_of(&item.origin, &root), at, &root, same);
         }
         let sorted = |children: HashMap<Box<str>, Child>| {
             let mut children: Vec<_> = children.into_iter().collect();
             children.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
             Folder { children }
         };
-        Self { folders: making.children.into_iter().map(sorted).collect(), images }
-    }
-
-    /// How many images have a directory.
-    pub(super) fn images(&self) -> usize {
-        self.images
-    }
-
-    /// How many entries a directory has.
-    pub(super) fn len(&self, folder: u32) -> usize {
-        self.folders.get(folder as usize).map_or(0, |folder| folder.children.len())
+        Self { folders: making.children.into_iter().map(sorted).collect() }
     }
 
     /// An entry of a directory.
@@ -119,7 +107,7 @@ impl Making {
     }
 
     /// Puts an image into its directory; not a second time if it is there under this name.
-    fn image(&mut self, home: u32, tag: &str, item: u32, root: &Digest, same: impl Fn(u32) -> bool) -> bool {
+    fn image(&mut self, home: u32, tag: &str, item: u32, root: &Digest, same: impl Fn(u32) -> bool) {
         let children = &mut self.children[home as usize];
         for name in [shown(tag), format!(":{}", shown(tag)), shown(&format!("{tag}@{}", digest_tag(root)))] {
             let name = name.into_boxed_str();
@@ -127,13 +115,12 @@ impl Making {
                 None if name.starts_with(':') && !matches!(children.get(&name[1..]), Some(Child::Folder(_))) => {}
                 None => {
                     children.insert(name, Child::Image(item));
-                    return true;
+                    return;
                 }
-                Some(Child::Image(there)) if same(*there) => return false,
+                Some(Child::Image(there)) if same(*there) => return,
                 Some(_) => {}
             }
         }
-        false
     }
 }
 
@@ -163,7 +150,6 @@ mod tests {
 
     /// All paths, directories with a slash, images with the number of their item.
     fn paths(names: &Names, folder: u32, above: &str) -> Vec<String> {
-        let entry = |at| names.get(folder, at).expect("an entry");
         let below = |(name, number): (&str, Number)| {
             assert_eq!(names.find(folder, name.as_bytes()), Some(number));
             match number {
@@ -172,14 +158,11 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        (0..names.len(folder)).flat_map(|at| below(entry(at))).collect()
+        (0..).map_while(|at| names.get(folder, at)).flat_map(below).collect()
     }
 
     fn all(items: Vec<Item>) -> Vec<String> {
-        let names = Names::of(&Contents::new(items));
-        let paths = paths(&names, 0, "");
-        assert_eq!(names.images(), paths.len());
-        paths
+        paths(&Names::of(&Contents::new(items)), 0, "")
     }
 
     /// The paths alone, without the numbers of items.

@@ -58,11 +58,13 @@ impl Pictures {
         })
     }
 
-    /// The root file system of an image. It is noted by `told` how many names are too long to be shown, when it is made.
+    /// The root file system of an image: of those of its layers that say that they are tars. When it is made, `told` hears how many names
+    /// in it are too long to be shown.
     pub(super) fn rootfs(&self, manifest: &Manifest, plains: &Plains, told: impl Fn(usize)) -> Result<Arc<Rootfs>> {
         self.trees.get(manifest.digest(), || {
-            let rootfs = Rootfs::of(plains, layers(manifest))
-                .map_err(|error| error.context(format!("root file system of image {}", manifest.digest())))?;
+            let tars: Vec<&Descriptor> = layers(manifest).iter().filter(|layer| is_tar(layer)).collect();
+            let rootfs =
+                Rootfs::of(plains, &tars).map_err(|error| error.context(format!("root file system of image {}", manifest.digest())))?;
             if rootfs.unshown() > 0 {
                 told(rootfs.unshown());
             }

@@ -38,7 +38,7 @@ pub(super) struct Entry {
 
 impl Rootfs {
     /// The root file system that these layers make, lowest first.
-    pub(super) fn of(plains: &Plains, layers: &[Descriptor]) -> Result<Self> {
+    pub(super) fn of(plains: &Plains, layers: &[&Descriptor]) -> Result<Self> {
         let (mut tree, mut extents) = (Tree::default(), Vec::with_capacity(layers.len()));
         for layer in layers {
             let of_it = |error: Error| error.context(format!("layer {}", layer.digest));

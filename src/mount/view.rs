@@ -51,7 +51,7 @@ pub(super) struct View {
     pub(super) plains: Plains,
     pub(super) status: Status,
     pictures: Pictures,
-    documents: Vec<(String, Bytes)>,
+    documents: Cache<(), Vec<(String, Bytes)>>,
     names: OnceLock<Arc<Names>>,
     blobs: Cache<(), Blobs>,
     index: Cache<(), Bytes>,
@@ -75,7 +75,7 @@ impl View {
             plains: Plains::new(Arc::clone(&inside), spool, showing.trust),
             status: Status::new(monitor),
             pictures: Pictures::new(Arc::clone(&inside)),
-            documents: inside.documents(),
+            documents: Cache::new(usize::MAX),
             names: OnceLock::new(),
             blobs: Cache::new(usize::MAX),
             index: Cache::new(usize::MAX),
@@ -105,7 +105,8 @@ impl View {
             Number::Images => Directory::Folder(self.names(), 0),
             Number::Folder(folder) => Directory::Folder(self.names(), folder),
             Number::Notes => {
-                let names = REPORTS.iter().map(|name| (*name).to_owned()).chain(self.documents.iter().map(|(name, _)| shown(name)));
+                let documents = self.documents()?;
+                let names = REPORTS.iter().map(|name| (*name).to_owned()).chain(documents.iter().map(|(name, _)| shown(name)));
                 Directory::Few(names.zip((0..).map(Number::Note)).collect())
             }
             Number::Part(image, Part::Folder) => match self.pictures.manifest(image)? {
@@ -167,9 +168,9 @@ impl View {
         self.inside.sizes()
     }
 
-    /// How many images have a directory.
+    /// How many images are shown.
     pub(super) fn images(&self) -> usize {
-        self.names().images()
+        self.inside.contents().items().iter().filter(|item| item.root.is_some()).count()
     }
 
     /// The layer that a file of `layers` is the plain form of.
@@ -202,6 +203,10 @@ impl View {
         self.blobs.get((), || Ok((self.inside.blobs()?, 0)))
     }
 
+    fn documents(&self) -> Result<Arc<Vec<(String, Bytes)>>> {
+        self.documents.get((), || Ok((self.inside.documents()?, 0)))
+    }
+
     fn names(&self) -> Arc<Names> {
         Arc::clone(self.names.get_or_init(|| Arc::new(Names::of(self.inside.contents()))))
     }
@@ -217,7 +222,7 @@ impl View {
         match note {
             0 => self.status.text(&*self.inside, self.images()).map(|text| Some(text.into())),
             1 => self.status.json(&*self.inside, self.images()).map(|json| Some(json.into())),
-            note => Ok(self.documents.get(note as usize - REPORTS.len()).map(|(_, bytes)| bytes.clone())),
+            note => Ok(self.documents()?.get(note as usize - REPORTS.len()).map(|(_, bytes)| bytes.clone())),
         }
     }
 
@@ -259,14 +264,21 @@ impl View {
     /// What an inspector may know of a blob.
     fn inspect(&self, digest: &Digest) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let facts = self.plains.facts(digest)?;
-        let lies: Vec<String> = self.inside.lies(digest)?.iter().map(|lies| format!("{}:{}", lies.set, lies.volume)).collect();
+        let lies = self.inside.lies(digest)?;
+        let volumes = |here: bool| {
+            let these = lies.iter().filter(|lies| lies.here == here).map(|lies| format!("{}:{}", lies.set, lies.volume));
+            these.collect::<Vec<_>>().join(" ")
+        };
         let kind = match facts.made {
             Made::Verbatim => "verbatim",
             Made::Stored => "stored",
             Made::Replayed => "replayed",
         };
         let mut all =
-            vec![("user.ocm.kind", kind.to_owned()), ("user.ocm.size", facts.bytes.to_string()), ("user.ocm.volumes", lies.join(" "))];
+            vec![("user.ocm.kind", kind.to_owned()), ("user.ocm.size", facts.bytes.to_string()), ("user.ocm.volumes", volumes(true))];
+        if lies.iter().any(|lies| !lies.here) {
+            all.push(("user.ocm.missing", volumes(false)));
+        }
         if let Some(plain_bytes) = facts.plain_bytes {
             all.push(("user.ocm.plain", plain_bytes.to_string()));
             all.push(("user.ocm.ratio", format!("{:.2}", plain_bytes as f64 / facts.bytes.max(1) as f64)));
