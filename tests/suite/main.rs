@@ -20,6 +20,7 @@ mod far_side;
 mod faults;
 mod inside;
 mod layouts;
+mod mount;
 mod receipts;
 mod removable;
 mod replay;
