@@ -121,11 +121,18 @@ impl View {
             &What::BlockDevice(major, minor) => (FileType::BlockDevice, 0, device(major, minor)),
             What::Fifo => (FileType::NamedPipe, 0, 0),
         };
+        let perm = match kind {
+            // Linux gives links no other mode.
+            FileType::Symlink => 0o777,
+            FileType::Directory => node.mode,
+            _ if self.showing.set_ids => node.mode,
+            _ => node.mode & !SET_IDS,
+        };
         let time = time(node.modified);
         let owner = |id: u64| u32::try_from(id).unwrap_or(NOBODY);
         FileAttr {
             kind,
-            perm: if self.showing.set_ids || entry.is_directory() { node.mode } else { node.mode & !SET_IDS },
+            perm,
             mtime: time,
             atime: time,
             ctime: time,

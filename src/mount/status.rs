@@ -19,6 +19,13 @@ const MOST: usize = 200;
 /// How much of what is missing is listed.
 const MOST_MISSING: usize = 10_000;
 
+/// What a report is of.
+pub(super) struct Known<'a> {
+    pub(super) inside: &'a dyn Inside,
+    pub(super) images: usize,
+    pub(super) sizes: Sizes,
+}
+
 /// Takes note of what fails while it is mounted.
 pub(super) struct Status {
     monitor: SharedMonitor,
@@ -80,19 +87,21 @@ impl Status {
     }
 
     /// The JSON of `status.json`.
-    pub(super) fn json(&self, inside: &dyn Inside, images: usize) -> Result<Vec<u8>> {
-        let document = self.document(inside, images)?;
+    pub(super) fn json(&self, known: &Known<'_>) -> Result<Vec<u8>> {
+        let document = self.document(known);
         let mut json = serde_json::to_vec_pretty(&document).map_err(|error| Error::failed(format!("status.json: {error}")))?;
         json.push(b'\n');
         Ok(json)
     }
 
     /// The text of `status`.
-    pub(super) fn text(&self, inside: &dyn Inside, images: usize) -> Result<Vec<u8>> {
-        let document = self.document(inside, images)?;
+    pub(super) fn text(&self, known: &Known<'_>) -> Vec<u8> {
+        let document = self.document(known);
+        let Sizes { stored_bytes, plain_bytes, blobs } = known.sizes;
         let mut text = format!(
-            "{}\n{images} images, {} blobs\n{} bytes here, {} bytes of plain content\n",
-            document.place, document.sizes.blobs, document.sizes.stored_bytes, document.sizes.plain_bytes
+            "{}\n{} images, {blobs} blobs\n{stored_bytes} bytes here, {plain_bytes} bytes of plain content\n",
+            document.place.escape_debug(),
+            known.images
         );
         let mut part = |title: &str, lines: Vec<String>| {
             if !lines.is_empty() {
@@ -113,27 +122,26 @@ impl Status {
         if document.ailments.is_empty() && document.missing.is_empty() && document.failures.is_empty() {
             text += "\nnothing is known to be damaged or missing\n";
         }
-        Ok(text.into_bytes())
+        text.into_bytes()
     }
 
-    fn document<'a>(&self, inside: &'a dyn Inside, images: usize) -> Result<Document<'a>> {
-        let missing = inside.contents().items().iter().filter_map(|item| match &item.state {
+    fn document<'a>(&self, known: &Known<'a>) -> Document<'a> {
+        let missing = known.inside.contents().items().iter().filter_map(|item| match &item.state {
             State::Missing(why) => Some(Missing { name: &item.origin, why }),
             State::Complete => None,
         });
         let missing = missing.take(MOST_MISSING).collect();
-        let sizes = inside.sizes()?;
         let failures = held(&self.failures);
-        Ok(Document {
+        Document {
             schema: "ocm.mount.status.v1",
-            place: inside.place(),
-            images,
-            sizes,
-            ailments: inside.health(),
+            place: known.inside.place(),
+            images: known.images,
+            sizes: known.sizes,
+            ailments: known.inside.health(),
             missing,
             failures: failures.listed.clone(),
             unlisted: failures.unlisted,
-        })
+        }
     }
 }
 

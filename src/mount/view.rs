@@ -19,7 +19,7 @@ use super::pictures::{Pictures, config, has_files, layer_name, layers};
 use super::plains::{Extent, Plains, Trust};
 use super::rootfs::Rootfs;
 use super::spool::Spool;
-use super::status::Status;
+use super::status::{Known, Status};
 use crate::error::{Error, Result};
 use crate::image::inside::{Made, Sizes};
 use crate::image::manifest::Parts;
@@ -55,6 +55,7 @@ pub(super) struct View {
     names: OnceLock<Arc<Names>>,
     blobs: Cache<(), Blobs>,
     index: Cache<(), Bytes>,
+    sizes: Cache<(), Sizes>,
 }
 
 /// What a file consists of.
@@ -79,6 +80,7 @@ impl View {
             names: OnceLock::new(),
             blobs: Cache::new(usize::MAX),
             index: Cache::new(usize::MAX),
+            sizes: Cache::new(usize::MAX),
             inside,
             showing,
         }
@@ -163,9 +165,9 @@ impl View {
         }
     }
 
-    /// How much there is.
+    /// How much there is, as it was when somebody asked first: to find out, all blobs are looked at.
     pub(super) fn sizes(&self) -> Result<Sizes> {
-        self.inside.sizes()
+        self.sizes.get((), || Ok((self.inside.sizes()?, 0))).map(|sizes| *sizes)
     }
 
     /// How many images are shown.
@@ -220,10 +222,15 @@ impl View {
     /// A file of `.ocm`, as it is now.
     fn report(&self, note: u32) -> Result<Option<Bytes>> {
         match note {
-            0 => self.status.text(&*self.inside, self.images()).map(|text| Some(text.into())),
-            1 => self.status.json(&*self.inside, self.images()).map(|json| Some(json.into())),
+            0 => Ok(Some(self.status.text(&self.known()?).into())),
+            1 => self.status.json(&self.known()?).map(|json| Some(json.into())),
             note => Ok(self.documents()?.get(note as usize - REPORTS.len()).map(|(_, bytes)| bytes.clone())),
         }
+    }
+
+    /// What a report is of.
+    fn known(&self) -> Result<Known<'_>> {
+        Ok(Known { inside: &*self.inside, images: self.images(), sizes: self.sizes()? })
     }
 
     /// What is in the directory of an image, or of what is made of several.
