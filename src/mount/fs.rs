@@ -23,7 +23,7 @@ use super::attributes::{Attributes, Effort};
 use super::cache::held;
 use super::names::MAX_NAME_BYTES;
 use super::numbers::Number;
-use super::view::{Content, View};
+use super::view::{Content, Named, View};
 use crate::error::{Error, Result};
 
 /// How long the kernel may remember what never changes.
@@ -135,7 +135,7 @@ impl Fs {
         }
     }
 
-    fn xattrs(&self, number: INodeNo) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Errno> {
+    fn xattrs(&self, number: INodeNo) -> Result<Named, Errno> {
         let number = Number::of(number.0).ok_or(Errno::ENOENT)?;
         self.view.attributes_of(number).map_err(|error| self.failed(&error))
     }

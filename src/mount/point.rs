@@ -94,8 +94,8 @@ impl Point {
     /// Whether what is on top here is a mount of ocm.
     fn is_ours(&self) -> Result<bool> {
         let mounts = fs::read(MOUNTS).map_err(|error| Error::io(MOUNTS, &error))?;
-        let here = mounts.split(|&byte| byte == b'\n').filter_map(mounted).filter(|(path, _)| *path == self.path);
-        Ok(here.last().is_some_and(|(_, source)| source.starts_with(SOURCE.as_bytes())))
+        let mut here = mounts.split(|&byte| byte == b'\n').filter_map(mounted).filter(|(path, _)| *path == self.path);
+        Ok(here.next_back().is_some_and(|(_, source)| source.starts_with(SOURCE.as_bytes())))
     }
 
     fn unmount(&self, flags: UnmountFlags) -> Result<()> {

@@ -141,7 +141,7 @@ fn an_index_has_a_directory_for_each_platform_that_is_here() {
 fn what_is_hurt_is_an_error_for_that_alone_and_is_tried_again() {
     let mut lab = simple();
     let layer = lab.layer("f x 1");
-    let image = lab.image(&[layer.clone()]);
+    let image = lab.image(std::slice::from_ref(&layer));
     lab.tag("quay.io/team/other:1", &image);
     let (lab, view, _) = view(lab, showing());
     lab.hurt(&layer);
@@ -158,7 +158,7 @@ fn what_is_hurt_is_an_error_for_that_alone_and_is_tried_again() {
 fn a_layer_without_plain_form_is_decompressed_where_there_is_room() {
     let mut lab = Lab::default();
     let layer = lab.unknown_layer(&format!("f x {}", "1".repeat(5000)));
-    let image = lab.image(&[layer.clone()]);
+    let image = lab.image(std::slice::from_ref(&layer));
     lab.tag("quay.io/app:1", &image);
     let (lab, roomy, _) = view(lab, showing());
     let layers = names(&roomy, "images/quay.io/app/1/layers");
@@ -177,7 +177,7 @@ fn a_layer_without_plain_form_is_decompressed_where_there_is_room() {
 fn who_trusts_nothing_sees_no_byte_of_a_blob_that_is_another() {
     let mut lab = simple();
     let layer = lab.layer("f x 1");
-    let image = lab.image(&[layer.clone()]);
+    let image = lab.image(std::slice::from_ref(&layer));
     lab.tag("quay.io/team/other:1", &image);
     lab.swap(&layer, "another blob");
     let (lab, trusting, _) = view(lab, showing());

@@ -66,6 +66,9 @@ pub(super) enum Content {
     Extent(Extent),
 }
 
+/// Extended attributes: names and values.
+pub(super) type Named = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The files of `.ocm` that are made when they are looked at. After them come the documents of the place.
 const REPORTS: [&str; 2] = ["status", "status.json"];
 
@@ -153,7 +156,7 @@ impl View {
     }
 
     /// The extended attributes of something.
-    pub(super) fn attributes_of(&self, number: Number) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    pub(super) fn attributes_of(&self, number: Number) -> Result<Named> {
         match number {
             Number::Blob(blob) => self.blob(blob)?.map_or_else(|| Ok(Vec::new()), |digest| self.inspect(&digest)),
             Number::Node(image, entry) => {
@@ -269,7 +272,7 @@ impl View {
     }
 
     /// What an inspector may know of a blob.
-    fn inspect(&self, digest: &Digest) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    fn inspect(&self, digest: &Digest) -> Result<Named> {
         let facts = self.plains.facts(digest)?;
         let lies = self.inside.lies(digest)?;
         let volumes = |here: bool| {
