@@ -12,6 +12,7 @@ pub mod environment;
 pub mod error;
 pub mod image;
 pub mod monitor;
+pub mod mount;
 pub mod plan;
 pub mod store;
 pub mod transfer;

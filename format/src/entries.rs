@@ -23,6 +23,8 @@ pub struct Entry {
     pub path: Vec<u8>,
     /// What it is.
     pub kind: Kind,
+    /// Where in the tar its content begins, or would begin: behind its header.
+    pub at: u64,
     /// Permissions: the lower twelve bits of its mode.
     pub mode: u16,
     /// Owner and group.
@@ -142,8 +144,28 @@ impl Entries {
         }
     }
 
+    /// How many of the next bytes may be passed over: [`Entries::skip`] takes them unseen, and nothing is told of them.
+    #[must_use]
+    pub fn idle_bytes(&self) -> u64 {
+        match self.state {
+            State::Header | State::Metadata(..) => 0,
+            State::Content(left, padding) => left.saturating_add(padding),
+            State::Skip(left) => left,
+            State::End => u64::MAX,
+        }
+    }
+
+    /// Passes over bytes, at most those that are idle.
+    pub fn skip(&mut self, count: u64) {
+        self.at = self.at.saturating_add(count);
+        if !matches!(self.state, State::End) && count > 0 {
+            self.state = skip(self.idle_bytes().saturating_sub(count));
+        }
+    }
+
     /// How many bytes are taken at once at the most; never none.
-    fn wanted_bytes(&self) -> u64 {
+    #[must_use]
+    pub fn wanted_bytes(&self) -> u64 {
         match self.state {
             State::Header => length(&[0; BLOCK_BYTES]).saturating_sub(length(&self.held)),
             State::Metadata(_, size) => size.saturating_add(header::padding(size)).saturating_sub(length(&self.held)),
@@ -178,13 +200,13 @@ impl Entries {
         let held = std::mem::take(&mut self.held);
         let found = match (std::mem::take(&mut self.state), held.first_chunk()) {
             (State::Metadata(flag, size), _) => self.take_metadata(flag, size, &held).map(|()| None),
-            (_, Some(block)) => self.take_header(block),
+            (_, Some(block)) => self.take_header(block, end),
             (_, None) => Ok(None),
         };
         found.map_err(|why| Malformed { at: end.saturating_sub(length(&held)), why })
     }
 
-    fn take_header(&mut self, block: &Block) -> Result<Option<Entry>, &'static str> {
+    fn take_header(&mut self, block: &Block, end: u64) -> Result<Option<Entry>, &'static str> {
         if header::is_zero(block) {
             self.state = if self.zero { State::End } else { State::Header };
             self.zero = true;
@@ -204,7 +226,7 @@ impl Entries {
         }
         let next = std::mem::take(&mut self.next);
         let size = if kind == header::Kind::Data { next.size.unwrap_or(size) } else { 0 };
-        let entry = next.entry(block, size)?;
+        let entry = next.entry(block, size, end)?;
         self.state = match entry.as_ref().map(|entry| &entry.kind) {
             Some(Kind::File(1..)) => State::Content(size, header::padding(size)),
             _ => skip(size.saturating_add(header::padding(size))),
@@ -261,8 +283,8 @@ impl Next {
         Ok(())
     }
 
-    /// The entry that the header at the end says it all of; none of a kind that is no part of a file system.
-    fn entry(self, block: &Block, size: u64) -> Result<Option<Entry>, &'static str> {
+    /// The entry that the header before `at` says it all of; none of a kind that is no part of a file system.
+    fn entry(self, block: &Block, size: u64, at: u64) -> Result<Option<Entry>, &'static str> {
         let fields = header::fields(block).ok_or("a field of its header is no number")?;
         let path = self.path.unwrap_or_else(|| header::name(block));
         let link = self.link.unwrap_or_else(|| header::link(block).to_vec());
@@ -282,6 +304,7 @@ impl Next {
         Ok(Some(Entry {
             path,
             kind,
+            at,
             mode: u16::try_from(fields.mode & 0o7777).unwrap_or_default(),
             owner: (self.uid.unwrap_or(fields.uid), self.gid.unwrap_or(fields.gid)),
             modified: self.modified.unwrap_or((fields.seconds, 0)),

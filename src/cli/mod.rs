@@ -7,6 +7,7 @@
 
 mod completion;
 mod console;
+mod daemon;
 mod diff;
 mod durations;
 mod failure;
@@ -20,6 +21,7 @@ mod ls;
 mod man;
 pub mod media;
 mod merge;
+mod mount;
 mod packing;
 mod plan;
 mod progress;
@@ -32,6 +34,7 @@ mod show;
 mod sizes;
 mod sync;
 mod table;
+mod umount;
 mod verify;
 mod why;
 
@@ -69,6 +72,8 @@ enum Verb {
     Gather(gather::Arguments),
     Merge(merge::Arguments),
     Verify(verify::Arguments),
+    Mount(mount::Arguments),
+    Umount(umount::Arguments),
     Completion(completion::Arguments),
     Man(man::Arguments),
 }
@@ -106,6 +111,8 @@ impl Verb {
             Self::Gather(verb) => verb.run(runner),
             Self::Merge(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
+            Self::Mount(verb) => verb.run(runner),
+            Self::Umount(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),
             Self::Man(verb) => verb.run(runner),
         }

@@ -8,6 +8,7 @@
 pub mod contents;
 pub mod descriptor;
 pub mod ends;
+pub mod inside;
 pub mod manifest;
 pub mod name;
 pub mod place;
@@ -20,6 +21,7 @@ pub mod wanted;
 pub use contents::{Contents, Item, Role, State};
 pub use descriptor::Descriptor;
 pub use ends::{Blob, Body, Sink, Source};
+pub use inside::Inside;
 pub use manifest::Manifest;
 pub use name::{Reference, Repository};
 pub use ocm_format::digest::Digest;

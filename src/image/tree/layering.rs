@@ -8,7 +8,7 @@
 use ocm_format::digest::Hasher;
 use ocm_format::entries::{Entries, Entry, Kind, Malformed, Part};
 
-use super::{Node, Tree, What, join, shown};
+use super::{Content, Node, Place, Tree, Unread, What, join, shown};
 use crate::error::{Error, Result};
 use crate::image::Digest;
 
@@ -20,21 +20,22 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 const NOTES: &[u8] = b".wh..wh.";
 
 /// A layer that is being laid over others.
-pub struct Layering {
+pub struct Layering<C = Digest> {
     entries: Entries,
-    over: Over,
+    over: Over<C>,
 }
 
 /// The tree, and the file that is being read.
-struct Over {
-    tree: Tree,
+struct Over<C> {
+    tree: Tree<C>,
     layer: u32,
     open: Option<Open>,
 }
 
+/// A file whose content is read before it counts.
 struct Open {
     place: Vec<u8>,
-    node: Node,
+    entry: Entry,
     bytes: u64,
     left: u64,
     hasher: Hasher,
@@ -46,8 +47,8 @@ impl From<Malformed> for Error {
     }
 }
 
-impl Layering {
-    pub(super) fn above(tree: Tree) -> Self {
+impl<C: Content> Layering<C> {
+    pub(super) fn above(tree: Tree<C>) -> Self {
         let layer = tree.layers;
         Self { entries: Entries::default(), over: Over { tree, layer, open: None } }
     }
@@ -62,13 +63,33 @@ impl Layering {
     }
 
     /// The tree with this layer in it, which ends here.
-    pub fn finish(self) -> Result<Tree> {
+    pub fn finish(self) -> Result<Tree<C>> {
         self.entries.finish()?;
         Ok(Tree { layers: self.over.layer + 1, ..self.over.tree })
     }
 }
 
-impl Over {
+impl Tree<Unread> {
+    /// This tree with a layer of `bytes` uncompressed bytes above it. Its headers alone are read: `read` gives at least one and at most
+    /// as many bytes as are wanted, from an offset on.
+    pub fn over_headers<B: AsRef<[u8]>>(self, bytes: u64, mut read: impl FnMut(u64, u64) -> Result<B>) -> Result<Self> {
+        let (mut layer, mut at) = (self.layer(), 0);
+        while at < bytes {
+            let idle = layer.entries.idle_bytes().min(bytes - at);
+            layer.entries.skip(idle);
+            at += idle;
+            let wanted = layer.entries.wanted_bytes().min(bytes - at);
+            if wanted > 0 {
+                let part = read(at, wanted)?;
+                layer.push(part.as_ref())?;
+                at += part.as_ref().len() as u64;
+            }
+        }
+        layer.finish()
+    }
+}
+
+impl<C: Content> Over<C> {
     fn entry(&mut self, entry: Entry) -> Result<()> {
         self.open = None;
         let mut place = self.tree.place(&entry.path)?;
@@ -78,33 +99,35 @@ impl Over {
             place.pop();
             return self.white_out(place, &name);
         }
-        let node = |what| Node {
+        let what = match &entry.kind {
+            &Kind::File(bytes) => match C::before(bytes) {
+                Some(content) => What::File(bytes, content),
+                None => {
+                    self.open = Some(Open { place, entry, bytes, left: bytes, hasher: Hasher::sha256() });
+                    return Ok(());
+                }
+            },
+            Kind::HardLink(target) => return self.tree.put(place, self.linked(&entry.path, target)?),
+            Kind::Symlink(target) => What::Symlink(target.clone().into()),
+            Kind::Directory => What::Directory,
+            &Kind::CharacterDevice(major, minor) => What::CharacterDevice(major, minor),
+            &Kind::BlockDevice(major, minor) => What::BlockDevice(major, minor),
+            Kind::Fifo => What::Fifo,
+        };
+        self.put(place, entry, what)
+    }
+
+    fn put(&mut self, place: Vec<u8>, entry: Entry, what: What<C>) -> Result<()> {
+        let node = Node {
             what,
             mode: entry.mode,
             owner: entry.owner,
             modified: entry.modified,
-            attributes: (!entry.attributes.is_empty()).then(|| Box::new(entry.attributes.clone())),
+            attributes: (!entry.attributes.is_empty()).then(|| Box::new(entry.attributes)),
             layer: self.layer,
-        };
-        let node = match entry.kind {
-            Kind::File(bytes) => return self.begin(place, node(What::File(bytes, Digest::of(b""))), bytes),
-            Kind::HardLink(target) => self.linked(&entry.path, &target)?,
-            Kind::Symlink(target) => node(What::Symlink(target.into())),
-            Kind::Directory => node(What::Directory),
-            Kind::CharacterDevice(major, minor) => node(What::CharacterDevice(major, minor)),
-            Kind::BlockDevice(major, minor) => node(What::BlockDevice(major, minor)),
-            Kind::Fifo => node(What::Fifo),
+            entry: Some(Place { layer: self.layer, at: entry.at }),
         };
         self.tree.put(place, node)
-    }
-
-    /// Begins a file, whose content comes next.
-    fn begin(&mut self, place: Vec<u8>, node: Node, bytes: u64) -> Result<()> {
-        if bytes == 0 {
-            return self.tree.put(place, node);
-        }
-        self.open = Some(Open { place, node, bytes, left: bytes, hasher: Hasher::sha256() });
-        Ok(())
     }
 
     /// Content of the file that was begun last, or of nothing that counts.
@@ -115,12 +138,12 @@ impl Over {
         if open.left > 0 {
             return Ok(());
         }
-        let Some(Open { place, node, bytes, hasher, .. }) = self.open.take() else { return Ok(()) };
-        self.tree.put(place, Node { what: What::File(bytes, hasher.finish()), ..node })
+        let Some(Open { place, entry, bytes, hasher, .. }) = self.open.take() else { return Ok(()) };
+        self.put(place, entry, What::File(bytes, C::read(hasher.finish())))
     }
 
     /// What a further name of a file stands for: all that its first name does.
-    fn linked(&self, path: &[u8], target: &[u8]) -> Result<Node> {
+    fn linked(&self, path: &[u8], target: &[u8]) -> Result<Node<C>> {
         let there = self.tree.nodes.get(self.tree.place(target)?.as_slice()).filter(|node| node.what != What::Directory);
         let there =
             there.ok_or_else(|| Error::failed(format!("{}: it is a link to {}, which is no file there", shown(path), shown(target))))?;

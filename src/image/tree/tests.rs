@@ -66,7 +66,7 @@ fn file(path: &str, content: &str) -> String {
 
 fn names(layers: &[&str]) -> String {
     let tree = tree(layers);
-    let memory: usize = tree.nodes.iter().map(|(path, node)| ENTRY_BYTES + path.len() + node.extra_bytes()).sum();
+    let memory: usize = tree.nodes.iter().map(|(path, node)| Tree::<Digest>::ENTRY_BYTES + path.len() + node.extra_bytes()).sum();
     assert_eq!(tree.bytes, memory, "what was taken is counted, and what was let go");
     let names = tree.nodes().map(|(path, _)| String::from_utf8_lossy(path).into_owned()).filter(|path| !path.is_empty());
     names.collect::<Vec<_>>().join(" ")
@@ -156,7 +156,7 @@ fn a_path_of_any_length_and_a_tree_of_any_size_are_bounded() {
     long.append_data(&mut header, "a/".repeat(3000), &b""[..]).expect("memory");
     let error = over(Tree::default(), &long.into_inner().expect("memory")).expect_err("too long").to_string();
     assert!(error.contains("a path of 6000 bytes is too long"), "{error}");
-    let full = Tree { bytes: MAX_TREE_BYTES - 2 * ENTRY_BYTES - 1, ..Tree::default() };
+    let full = Tree { bytes: MAX_TREE_BYTES - 2 * Tree::<Digest>::ENTRY_BYTES - 1, ..Tree::default() };
     assert!(over(full.clone(), &tar("f a 1")).is_ok());
     let error = over(full, &tar("f abc 1\nf abd 1")).expect_err("full").to_string();
     assert!(error.contains("its list of files takes more than 256 MiB of memory"), "{error}");

@@ -1,0 +1,178 @@
+//! [`Ahead`]: what is likely to be read next is brought before it is asked for.
+//!
+//! **Invariants.** A reader never waits for this: work goes to threads of its own through short queues, and where one is full it is not
+//! done. Pages are pushed from their own thread alone, since the kernel may make that wait for a read that another one answers.
+//! What is wrong here is nobody's concern: whoever needs the bytes asks for them.
+//!
+//! - A blob that is read in order has its next mebibyte read into the cache of frames.
+//! - A small read somewhere has brought a whole frame: what follows in it goes into the kernel's pages, so that the next small reads there
+//!   never leave the kernel.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use fuser::{INodeNo, Notifier};
+
+use super::cache::held;
+use super::plains::{Extent, Plains};
+use super::view::View;
+use crate::error::{Error, Result};
+
+/// How much is brought at once.
+const AHEAD_BYTES: u64 = 1 << 20;
+/// The largest read that counts as small.
+const SMALL_BYTES: u64 = 64 << 10;
+/// The kernel's unit of keeping.
+const PAGE_BYTES: u64 = 4096;
+/// Things that wait to be done.
+const WAITING: usize = 16;
+/// Files whose last read is remembered.
+const READERS: usize = 64;
+
+/// Brings what comes next.
+pub(super) struct Ahead {
+    last: Mutex<[Last; READERS]>,
+    reads: SyncSender<Job>,
+    pushes: Option<SyncSender<Job>>,
+}
+
+/// The last read of a file.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    number: u64,
+    end: u64,
+    /// How far it was read ahead.
+    ahead: u64,
+}
+
+/// Some of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Job {
+    number: u64,
+    extent: Extent,
+    offset: u64,
+}
+
+/// What a read asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    Read(u64),
+    Push(u64),
+}
+
+impl Ahead {
+    /// Starts the threads. Pages are pushed as soon as there is a `notifier`, where they are to be pushed at all.
+    pub(super) fn start(view: &Arc<View>, notifier: &Arc<OnceLock<Notifier>>, pushes: bool) -> Result<Self> {
+        let reader = Arc::clone(view);
+        let reads = worker("read-ahead", move |job| read(&reader.plains, job))?;
+        let (pusher, notifier) = (Arc::clone(view), Arc::clone(notifier));
+        let push = move |job: Job| notifier.get().map_or((), |notifier| push(&pusher.plains, notifier, job));
+        let pushes = pushes.then(|| worker("page-push", push)).transpose()?;
+        Ok(Self { last: Mutex::new([Last::default(); READERS]), reads, pushes })
+    }
+
+    /// Tells that bytes of a file were read.
+    pub(super) fn was_read(&self, number: u64, extent: &Extent, offset: u64, bytes: u64) {
+        let next = held(&self.last)[place(number)].after(number, offset, bytes, extent.bytes);
+        let job = |offset| Job { number, extent: *extent, offset };
+        // Where there is no room, it is not done.
+        let _full = match (next, &self.pushes) {
+            (Next::Read(offset), _) => self.reads.try_send(job(offset)).is_ok(),
+            (Next::Push(offset), Some(pushes)) => pushes.try_send(job(offset)).is_ok(),
+            _ => false,
+        };
+    }
+}
+
+impl Last {
+    /// What to do after a read of a file of so many bytes.
+    fn after(&mut self, number: u64, offset: u64, bytes: u64, file_bytes: u64) -> Next {
+        let end = offset + bytes;
+        let follows = self.number == number && self.end == offset;
+        let ahead = if follows { self.ahead } else { 0 };
+        *self = Self { number, end, ahead };
+        if end >= file_bytes || bytes == 0 {
+            return Next::Nothing;
+        }
+        if follows {
+            if end + AHEAD_BYTES / 2 < ahead {
+                return Next::Nothing;
+            }
+            let from = ahead.max(end);
+            self.ahead = from + AHEAD_BYTES;
+            return if from < file_bytes { Next::Read(from) } else { Next::Nothing };
+        }
+        if offset > 0 && bytes <= SMALL_BYTES { Next::Push(end.next_multiple_of(PAGE_BYTES)) } else { Next::Nothing }
+    }
+}
+
+fn place(number: u64) -> usize {
+    (number ^ (number >> 17) ^ (number >> 41)) as usize % READERS
+}
+
+/// A thread that does what it is sent, until nobody sends any more.
+fn worker(name: &str, mut work: impl FnMut(Job) + Send + 'static) -> Result<SyncSender<Job>> {
+    let (sender, receiver) = sync_channel(WAITING);
+    let run = move || receiver.iter().for_each(&mut work);
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    started.map(|_| sender).map_err(|error| Error::io("starting a thread", &error))
+}
+
+/// Reads what comes next, so that it is in the cache.
+fn read(plains: &Plains, job: Job) {
+    let (mut at, end) = (job.offset, job.offset + AHEAD_BYTES);
+    while at < end {
+        match plains.some(&job.extent, at, end - at) {
+            Ok(bytes) if !bytes.is_empty() => at += bytes.len() as u64,
+            _ => return,
+        }
+    }
+}
+
+/// Gives the kernel what follows a read in the same frame, in whole pages.
+fn push(plains: &Plains, notifier: &Notifier, job: Job) {
+    let Ok(bytes) = plains.some(&job.extent, job.offset, AHEAD_BYTES) else { return };
+    let ends = job.offset + bytes.len() as u64 >= job.extent.bytes;
+    let whole = if ends { bytes.len() } else { bytes.len() - bytes.len() % PAGE_BYTES as usize };
+    if whole > 0 {
+        // A page that is gone by now is one that nobody needs.
+        let _gone = notifier.store(INodeNo(job.number), job.offset, &bytes[..whole]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn what_is_read_in_order_is_read_ahead_a_mebibyte_at_a_time() {
+        let (mut last, part, file) = (Last::default(), 128 << 10, 8 * MIB);
+        let mut asked = Vec::new();
+        for at in 0..file / part {
+            match last.after(7, at * part, part, file) {
+                Next::Nothing => {}
+                Next::Read(from) => asked.push(from),
+                Next::Push(from) => panic!("{from}"),
+            }
+        }
+        assert_eq!(asked[0], 2 * part, "the second read in a row");
+        assert!(asked.windows(2).all(|two| two[1] == two[0] + MIB), "{asked:?}");
+        assert!(asked.last().is_some_and(|last| *last + MIB >= file), "{asked:?}");
+    }
+
+    #[test]
+    fn a_small_read_somewhere_has_the_pages_behind_it_pushed() {
+        for (offset, bytes, file, expected) in [
+            (4096, 4096, MIB, Next::Push(8192)),
+            (5000, 4096, MIB, Next::Push(12288)),
+            (0, 4096, MIB, Next::Nothing),
+            (4096, 128 << 10, MIB, Next::Nothing),
+            (MIB - 4096, 4096, MIB, Next::Nothing),
+        ] {
+            assert_eq!(Last::default().after(7, offset, bytes, file), expected, "{offset}");
+        }
+    }
+}
