@@ -13,6 +13,7 @@ pub mod error;
 pub mod image;
 pub mod monitor;
 pub mod plan;
+pub mod serve;
 pub mod store;
 pub mod transfer;
 pub mod workflow;

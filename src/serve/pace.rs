@@ -60,11 +60,6 @@ impl Share {
         let flows = self.0.flows.load(Ordering::Relaxed).max(1);
         (BUDGET_BYTES / (flows * PARTS_HELD)).clamp(MIN_PART_BYTES, MAX_PART_BYTES)
     }
-
-    /// The pace that it is a share of.
-    pub(super) fn pace(&self) -> &Arc<Pace> {
-        &self.0
-    }
 }
 
 impl Drop for Share {

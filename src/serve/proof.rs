@@ -9,8 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::error::{Error, Result};
-use crate::image::Digest;
-use ocm_format::digest::Hasher;
+use crate::image::{Digest, Hasher};
 
 /// The most digests that are remembered as proven; a blob beyond them is hashed again.
 const MAX_PROVEN: usize = 50_000;
