@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::lab::{Fault, Lab, Running, noise, options, spool};
-use super::{Limits, Options};
+use super::{AccessLog, Credentials, Limits, Options};
 use crate::image::inside::{Ailment, Made};
 use crate::image::manifest::{OCI_INDEX, OCI_MANIFEST};
 use crate::image::{Descriptor, Digest};
@@ -361,4 +361,66 @@ async fn an_end_waits_for_answers_that_are_under_way_and_for_nothing_else() {
     assert!(body.expect("a whole body") == lab.bytes(&stored));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_is_in_the_file_is_let_in() {
+    const HTPASSWD: &str = "tester:$2y$05$D8jIOossE21Z80pMU/VZdeBCp.wFy.rcJJJPYnSwbC8tHV/3qv3A6\n";
+    let Given { lab, .. } = given();
+    lab.ailments.lock().expect("ailments").push(Ailment { what: "volume 7".into(), why: "bad".into(), damaged: true });
+    let credentials = Credentials::parse(HTPASSWD, "users").ok();
+    let server = Running::start(Arc::new(lab), Options { credentials, ..options() }).await;
+    for path in ["/v2/", "/v2/_catalog", "/metrics", "/v2/quay.io/org/app/manifests/1", "/nowhere"] {
+        let stranger = server.get(path).await;
+        assert_eq!((stranger.status().as_u16(), header(&stranger, "www-authenticate")), (401, "Basic realm=\"ocm\""), "{path}");
+        assert!(stranger.text().await.expect("text").contains("UNAUTHORIZED"));
+        let wrong = server.client.get(server.url(path)).basic_auth("tester", Some("x")).send().await.expect("an answer");
+        assert_eq!(wrong.status(), 401);
+        let known = server.client.get(server.url(path)).basic_auth("tester", Some("open-sesame")).send().await.expect("an answer");
+        assert_ne!(known.status(), 401, "{path}");
+    }
+    let health = server.get("/healthz").await;
+    assert_eq!(health.status(), 503);
+    assert_eq!(health.text().await.expect("text"), "damaged\n", "what is damaged is for those who are let in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_is_a_line_of_the_log_and_a_cut_one_says_so() {
+    let Given { lab, stored, .. } = given();
+    lab.fault(stored, Some(Fault::Flipped(0)));
+    let written = Written::default();
+    let server = Running::start(Arc::new(lab), Options { log: Some(AccessLog::new(written.clone())), ..options() }).await;
+    server.get("/v2/").await;
+    assert!(server.get(&format!("{BLOB}/{stored}")).await.bytes().await.is_err());
+    server.end().await;
+    let lines = tokio::time::timeout(Duration::from_secs(10), async {
+        while written.lines().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        written.lines()
+    });
+    let lines = lines.await.expect("two lines");
+    assert!(lines[0].contains(r#" - "GET /v2/" 200 2 "#), "{lines:?}");
+    assert!(lines[1].contains("\" 200 ") && lines[1].ends_with(" cut"), "{lines:?}");
+}
+
+/// What a log was written to.
+#[derive(Clone, Default)]
+struct Written(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Written {
+    fn lines(&self) -> Vec<String> {
+        String::from_utf8_lossy(&self.0.lock().expect("text")).lines().map(str::to_owned).collect()
+    }
+}
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("text").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
