@@ -124,6 +124,11 @@ class Maker:
         packer = zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_HUFFMAN_ONLY)
         return self.blob(packer.compress(plain) + packer.flush(), LAYER), f"sha256:{hashlib.sha256(plain).hexdigest()}"
 
+    def small(self, name):
+        """A layer that is hardly anything: its descriptor and diff id."""
+        content = f"{name}\n".encode()
+        return self.blob(content, LAYER.removesuffix("+gzip")), f"sha256:{hashlib.sha256(content).hexdigest()}"
+
     def image(self, tag, layers):
         rootfs = {"type": "layers", "diff_ids": [diff_id for _, diff_id in layers]}
         config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Labels": {"name": tag}}, "rootfs": rootfs})

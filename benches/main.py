@@ -8,19 +8,22 @@ import archive
 import between_registries
 import delta
 import images
+import mounted
 import replay
+import served
 import table
 import to_archive
 import to_registry
 from lab import MIB, Lab
 
-AREAS = ("to_archive", "to_registry", "between_registries", "archive", "replay", "delta")
+AREAS = ("to_archive", "to_registry", "between_registries", "archive", "replay", "delta", "mount", "serve")
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--ocm", required=True, help="the program that is measured")
     parser.add_argument("--reader", required=True, help="the program that reads an archive by the library")
+    parser.add_argument("--huge", required=True, help="the program that makes an archive of a terabyte of holes")
     parser.add_argument("--images", help="an OCI layout of images with tags; without one, some are made")
     parser.add_argument("--next", help="an OCI layout of the next generation of the same images")
     parser.add_argument("--runs", type=int, default=5, help="how often everything is run, after once unmeasured")
@@ -52,6 +55,8 @@ def main():
             "archive": lambda: archive.measure(lab, layout, asked.reader, goals),
             "replay": lambda: replay.measure(lab, layout, goals),
             "delta": lambda: measure_delta(lab, layout, asked.next, goals),
+            "mount": lambda: mounted.measure(lab, layout, asked.huge, goals),
+            "serve": lambda: served.measure(lab, layout, goals),
         }
         for area in asked.areas or AREAS:
             measures[area]()

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Restores the images of an ocm archive (format version 0, draft 2):  restore.py ARCHIVE_DIR OUT
+"""Restores the images of an ocm archive (format version 0, draft 3):  restore.py ARCHIVE_DIR OUT
 
 Writes the blobs of the newest whole set of each lineage to OUT/blobs, each checked by its digest, with oci-layout and
-index.json: an OCI image layout. Of a gzip blob whose encoder is not in here it writes the uncompressed layer, by its
-diff id; restore-gzip.py has more encoders. Names on stderr what it cannot write. Needs Python 3.6 and zstd. Goes by the
-frame headers and records of SPEC.md section 6, not by OCM.INDEX, so that a cut volume gives what is whole in it.
-Exit code: 0 all is written, 1 damaged or missing, 2 wrong usage, 3 a blob needs an encoder that is not in here."""
+index.json: an OCI image layout. A gzip blob whose encoder is not in here becomes its uncompressed layer, by diff id;
+restore-gzip.py has more encoders. Names on stderr what it cannot write. A cut volume gives what is whole in it. Needs
+Python 3.6 and zstd. Exit code: 0 all is written, 1 damaged or missing, 2 usage, 3 an encoder not in here is needed."""
 import bisect, functools, gzip, hashlib, io, itertools, json, os, re, struct, subprocess, sys, tarfile, tempfile, zlib
 RANGE, RUN, REPLAY, FILE = 0, 1, "replay", "file"  # kinds of part; a part is (length, kind, where, offset there)
 TREE = re.compile(r"application/vnd\.(oci\.image|docker\.distribution)\.(index|manifest(\.list)?)\.v\d\+json")
@@ -22,6 +21,10 @@ def attempt(what, work, *arguments):  # what the work gives; or None, and why on
 def spool(chunks):  # into a file
     file = tempfile.TemporaryFile()
     return file.writelines(chunks) or file.seek(0) or file
+def unzstd(data, most, *options):  # nothing where it is damaged
+    with spool([data]) as source, subprocess.Popen(["zstd", "-dcq", *options], -1, None, source, -1, -3) as zstd:
+        data = zstd.stdout.read(most + 1)
+    return data * (not zstd.returncode)
 def zlib_stream(settings, plain):
     work, file = zlib.compressobj(settings.number(), zlib.DEFLATED, -15, settings.number()), spool(plain)
     for block in iter(lambda: file.read(1 << 20), b""): yield work.compress(block)  # not as it comes: that may show
@@ -61,7 +64,7 @@ class Volume:
         (version, draft, self.kind, zero, bits, self.id, self.lineage, self.generation, self.n, self.cap, self.time,
          self.parent) = struct.unpack_from("<HHBxH8xQ16s16sIIQQ16s", head, 8)
         check(crc32c(head[:508]) == head[508:] and not zero and not any(head[136:508]), "its header is damaged")
-        check((version, draft, bits) == (0, 2, 0), "version %d, draft %d, bits %#x; not 0, 2, 0", version, draft, bits)
+        check((version, draft, bits) == (0, 3, 0), "version %d, draft %d, bits %#x; not 0, 3, 0", version, draft, bits)
         attempt(path + " is cut or damaged", self.scan, head)
     def read(self, at, size, sha=None, told=b""):
         with open(self.path, "rb") as file: data = file.seek(at) == at and file.read(size * (at + size <= self.size))
@@ -77,8 +80,8 @@ class Volume:
                 self.starts.append(self.end), self.places.append(at)
                 self.end, at = self.end + size, at + 8 + length + stored
             if member.name.endswith(".rec"):
-                records = Reader(self.read(at + 32, end - at - 32, self.read(at, 32)))
-                while at + 32 + records.tell() < end:
+                records = Reader(unzstd(self.read(at + 32, end - at - 32, self.read(at, 32)), 1 << 26))
+                while records.tell() < records.getbuffer().nbytes:
                     body = records.read(records.number())
                     self.records[Reader(body).digest()] = body
         foot = self.read(max(0, self.size - 1536), 1536)
@@ -105,12 +108,10 @@ class Volume:
         head = Reader(self.read(at + 8, length)[48:-4])
         data = self.read(at + 8 + length, stored, sha, head.getvalue())
         runs = [(head.digest(), head.number(), head.number()) for _ in range(head.number() if codec == 2 else 0)]
-        with spool([data]) as source, tempfile.NamedTemporaryFile() as prefix:
+        with tempfile.NamedTemporaryFile() as prefix:
             for run in runs: check(run[2] < 1 << 22, "run"), prefix.writelines(self.set.plain(*run)), prefix.flush()
-            command = ["zstd", "-dcq"] + ["--patch-from=" + prefix.name] * bool(runs)
-            with subprocess.Popen(command, stdin=source, stdout=-1, stderr=subprocess.DEVNULL) as zstd:
-                data = zstd.stdout.read(size + 1)
-        return check(len(data) == size and not zstd.returncode, "%s: bad frame at %d", self.path, at) or data
+            data = unzstd(data, size, *["--patch-from=" + prefix.name] * bool(runs))
+        return check(len(data) == size, "%s: bad frame at %d", self.path, at) or data
     def stream(self, at, size):
         for i in range(bisect.bisect_right(self.starts, at) - 1, bisect.bisect_left(self.starts, at + size)):
             yield self.frame(self.places[i])[max(0, at - self.starts[i]):at + size - self.starts[i]]
@@ -175,7 +176,6 @@ def save(out, digest, chunks, failure):
         for chunk in chunks: total.update(chunk), file.write(chunk)
     if total.hexdigest() != digest[7:]: raise failure("its bytes do not match the digest %s" % digest)
     return os.renames(file.name, path) or path
-
 def main(source, out):
     volumes, done = {}, os.makedirs(out, exist_ok=True) or {}
     for path in sorted(os.path.join(source, n) for n in os.listdir(source) if n[0] != "." and n[-8:] != ".partial"):

@@ -123,6 +123,35 @@ pub fn wrap(content: &mut dyn Read, limit: u32, out: &mut Vec<u8>) -> io::Result
     Ok(size)
 }
 
+/// Whether `stored` is what [`wrap`] makes of so many bytes, so that they stand in it as they are.
+pub(crate) fn is_wrapped(stored: &[u8], plain_bytes: usize) -> bool {
+    let Some((header, mut blocks)) = stored.split_at_checked(WRAP_HEADER).filter(|_| stored.len() == wrapped_bytes(plain_bytes)) else {
+        return false;
+    };
+    if !matches!(header, [m, n, o, p, 0xA0, ..] if [*m, *n, *o, *p] == MAGIC) {
+        return false;
+    }
+    let mut left = plain_bytes;
+    while let Some((head, rest)) = blocks.split_first_chunk::<BLOCK_HEADER>() {
+        let bytes = left.min(MAX_BLOCK);
+        left = left.saturating_sub(bytes);
+        if *head != block_header(bytes, left == 0) {
+            return false;
+        }
+        blocks = rest.get(bytes..).unwrap_or_default();
+    }
+    left == 0
+}
+
+/// Where in a frame that [`wrap`] made byte `at` of its content stands, and how many stand together from there.
+pub(crate) fn in_wrapped(at: u64, plain_bytes: u64) -> (u64, u64) {
+    let [block, block_header, header] = [MAX_BLOCK, BLOCK_HEADER, WRAP_HEADER].map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX));
+    let number = at.checked_div(block).unwrap_or_default();
+    let end = number.saturating_add(1).saturating_mul(block).min(plain_bytes);
+    let headers = number.saturating_add(1).saturating_mul(block_header).saturating_add(header);
+    (headers.saturating_add(at), end.saturating_sub(at))
+}
+
 /// The header of a raw block.
 fn block_header(bytes: usize, last: bool) -> [u8; BLOCK_HEADER] {
     let [a, b, c, _] = ((u32::try_from(bytes).unwrap_or_default() << 3) | u32::from(last)).to_le_bytes();
@@ -173,6 +202,34 @@ pub fn decompress_into(plain: &mut Vec<u8>, stored: &[u8], plain_bytes: usize, p
     if made == Some(plain_bytes) { Ok(()) } else { Err(wrong("it does not decompress")) }
 }
 
+/// The first `bytes` of what `stored` holds, in place of what `plain` holds; less than all of it. The caller has verified `stored`.
+pub fn decompress_beginning(plain: &mut Vec<u8>, stored: &[u8], bytes: usize) -> Result<()> {
+    thread_local! {
+        static CONTEXT: RefCell<Option<zstd_safe::DCtx<'static>>> = const { RefCell::new(None) };
+    }
+    plain.clear();
+    plain.resize(bytes, 0);
+    let made = CONTEXT.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            *kept = zstd_safe::DCtx::try_create();
+        }
+        let context = kept.as_mut()?;
+        context.reset(ResetDirective::SessionOnly).ok()?;
+        context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
+        let mut out = zstd_safe::OutBuffer::around(plain.as_mut_slice());
+        let mut from = zstd_safe::InBuffer::around(stored);
+        while out.pos() < bytes {
+            let before = (out.pos(), from.pos());
+            context.decompress_stream(&mut out, &mut from).ok()?;
+            if (out.pos(), from.pos()) == before {
+                return None;
+            }
+        }
+        Some(())
+    });
+    made.ok_or_else(|| Error::damaged("frame: it does not decompress"))
+}
+
 fn decompress_alone(plain: &mut Vec<u8>, stored: &[u8]) -> Option<usize> {
     thread_local! {
         static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
@@ -207,6 +264,12 @@ mod tests {
             let mut wrapped = vec![9; 7];
             let count = wrap(&mut &plain[..], u32::MAX >> 8, &mut wrapped).expect("wrapped");
             assert_eq!((count as usize, wrapped.len()), (size, wrapped_bytes(size)));
+            assert!(is_wrapped(&wrapped, size) && !is_wrapped(&wrapped, size + 1) && !is_wrapped(&wrapped[..wrapped.len() - 1], size));
+            for at in [0, size / 2, size - 1] {
+                let (from, bytes) = in_wrapped(at as u64, size as u64);
+                let (from, bytes) = (from as usize, bytes as usize);
+                assert!(bytes > 0 && wrapped[from..from + bytes] == plain[at..at + bytes]);
+            }
             for stored in [compress(&plain, 3).expect("compressed"), wrapped] {
                 assert!(length(&stored) <= bound(size as u64));
                 assert_eq!(decompress(&stored, size, None).expect("plain"), plain);
@@ -214,6 +277,22 @@ mod tests {
                 assert!(decompress(&stored[..stored.len() - 1], size, None).is_err());
             }
         }
+    }
+
+    #[test]
+    fn the_beginning_of_a_frame_is_that_of_its_content() {
+        let plain: Vec<u8> = (0..1u32 << 18).flat_map(|n| (n / 7).to_le_bytes()).collect();
+        let mut wrapped = Vec::new();
+        wrap(&mut &plain[..], u32::MAX >> 8, &mut wrapped).expect("wrapped");
+        let mut begun = vec![7; 9];
+        for stored in [compress(&plain, 3).expect("compressed"), wrapped] {
+            for bytes in [1, 4096, MAX_BLOCK, MAX_BLOCK + 1, plain.len() - 1] {
+                decompress_beginning(&mut begun, &stored, bytes).expect("decompressed");
+                assert!(begun == plain[..bytes], "{bytes}");
+            }
+            assert!(decompress_beginning(&mut begun, &stored[..stored.len() / 2], plain.len() - 1).is_err());
+        }
+        assert!(decompress_beginning(&mut begun, b"no frame at all", 10).is_err());
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod plain;
 pub mod ranges;
 pub mod reader;
 pub mod recipe;
+pub mod records;
 pub mod set;
 pub mod tail;
 pub mod tar;

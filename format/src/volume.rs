@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +34,16 @@ pub struct Volume {
     directory: Directory,
     cache: Arc<IndexCache>,
     serial: u64,
+    /// The file as it was when it was opened, where that is known.
+    stamp: Option<Stamp>,
+}
+
+/// What tells whether a file was written to: its size, and when it and its inode were changed.
+type Stamp = (u64, (i64, i64), (i64, i64));
+
+fn stamp(file: &File) -> Option<Stamp> {
+    let metadata = file.metadata().ok()?;
+    Some((metadata.len(), (metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec())))
 }
 
 impl Volume {
@@ -49,7 +59,8 @@ impl Volume {
         let in_volume = |error: Error| error.in_volume(header.number).in_file(path);
         let directory = read_directory(&ends.file, &footer).map_err(in_volume)?;
         let serial = cache.next_serial();
-        Ok(Self { file: ends.file, path: path.to_owned(), header, footer, directory, cache: Arc::clone(cache), serial })
+        let stamp = stamp(&ends.file);
+        Ok(Self { file: ends.file, path: path.to_owned(), header, footer, directory, cache: Arc::clone(cache), serial, stamp })
     }
 
     /// A volume that is elsewhere, known by what its catalogue keeps of it: `header` and `footer`, and the index, which begins at
@@ -70,7 +81,7 @@ impl Volume {
         let file = File::open(path).map_err(|error| Error::io(path, &error))?;
         let directory = read_directory(&file, &footer).map_err(in_file)?;
         let serial = cache.next_serial();
-        Ok(Self { file, path: path.to_owned(), header: known, footer, directory, cache: Arc::clone(cache), serial })
+        Ok(Self { file, path: path.to_owned(), header: known, footer, directory, cache: Arc::clone(cache), serial, stamp: None })
     }
 
     /// Where the file is.
@@ -118,6 +129,11 @@ impl Volume {
     /// The cache of index blocks, and what this volume is called there.
     pub(crate) fn cache(&self) -> (&IndexCache, u64) {
         (&self.cache, self.serial)
+    }
+
+    /// Whether nobody has written to the file since it was opened, so that what was verified counts as verified.
+    pub(crate) fn is_as_opened(&self) -> bool {
+        self.stamp.is_some() && self.stamp == stamp(&self.file)
     }
 
     /// Fills `buffer` from `offset` of the file, or fails.

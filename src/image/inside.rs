@@ -24,7 +24,7 @@ pub trait Inside: Send + Sync {
 
     /// The documents that tell what it is made of (the manifests of sets), by a name that is a file name, such as
     /// `disk.g0002-c41b7e02.json`.
-    fn documents(&self) -> Vec<(String, Bytes)>;
+    fn documents(&self) -> Result<Vec<(String, Bytes)>>;
 
     /// The manifest or index with this digest, checked. The size and media type of `wanted` may be unknown (0, empty).
     fn manifest(&self, wanted: &Descriptor) -> Result<Option<Manifest>>;
@@ -81,7 +81,7 @@ pub enum Made {
     Replayed,
 }
 
-/// A volume that bytes lie in.
+/// A volume that content lies in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lies {
@@ -89,6 +89,8 @@ pub struct Lies {
     pub set: u32,
     /// Its number.
     pub volume: u32,
+    /// Whether it is here.
+    pub here: bool,
 }
 
 /// Something that is wrong, and what of.

@@ -18,6 +18,7 @@ mod deltas;
 mod explain;
 mod far_side;
 mod faults;
+mod inside;
 mod layouts;
 mod receipts;
 mod removable;

@@ -17,6 +17,7 @@ use crate::index::{BlobRow, MemberKind, PartRow, PieceKind, PieceRow, PlainRow, 
 use crate::layout::MAX_DOCUMENT_BYTES;
 use crate::reader::Reader;
 use crate::recipe::{MAX_NOTE_BYTES, MAX_PARTS, Part, take_part, take_replay};
+use crate::records;
 use crate::tar;
 use crate::volume::Volume;
 
@@ -82,21 +83,22 @@ impl<'v> Records<'v> {
 
     /// Compares the records of a member that begins at `begin`.
     pub(super) fn compare(&mut self, place: &Place<'_>, begin: u64, content: &[u8], deep: Option<&Reader>) {
-        let mut cursor = Cursor::new(content, "records");
-        let body = cursor.sha256().map(|digest| digest.matches(cursor.rest()));
-        if !matches!(body, Ok(true)) {
-            self.skip();
-            return place.damage(begin, crate::codec::length(content), "records: the SHA-256 before them is not theirs");
-        }
+        let opened = match records::open(content) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.skip();
+                return place.error(&error.at(begin), Reach::Nothing);
+            }
+        };
+        let mut cursor = Cursor::new(&opened, "records");
         while !cursor.is_empty() {
-            let offset = begin.saturating_add(crate::codec::length(content)).saturating_sub(crate::codec::length(cursor.rest()));
             let body = cursor.count(MAX_DOCUMENT_BYTES, "record").and_then(|bytes| cursor.take(bytes));
             let digest = body.and_then(|body| Cursor::new(body, "record").digest().map(|digest| (digest, body)));
             let (digest, body) = match digest {
                 Ok(found) => found,
                 Err(error) => {
                     self.skip();
-                    return place.error(&error.at(offset), Reach::Nothing);
+                    return place.error(&error.at(begin), Reach::Nothing);
                 }
             };
             self.records = self.records.saturating_add(1);
@@ -106,7 +108,7 @@ impl<'v> Records<'v> {
             }
             if let Err(error) = recorded.and_then(|()| deep.map_or(Ok(()), |reader| read_through(reader, &digest))) {
                 let reach = if error.kind() == Kind::Missing { Reach::Nothing } else { Reach::Blob(digest) };
-                place.error(&error.at(offset), reach);
+                place.error(&error.at(begin), reach);
             }
         }
     }

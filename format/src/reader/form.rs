@@ -23,6 +23,8 @@ use crate::volume::Volume;
 pub(super) const MAX_RUNS: u32 = 128;
 /// How many references one call may follow.
 const MAX_STEPS: u32 = 1 << 16;
+/// Whoever wants more than this at once wants all of a frame.
+const SPARSE_BYTES: u64 = 256 << 10;
 /// The longest header of a frame.
 const MAX_FRAME_HEADER_BYTES: u64 = (1 << 20) + 8;
 
@@ -60,15 +62,22 @@ pub(super) struct Steps {
     left: u32,
     runs: u32,
     prefixes: u8,
+    /// Whether a frame is decompressed only as far as its bytes are wanted.
+    sparse: bool,
 }
 
 impl Default for Steps {
     fn default() -> Self {
-        Self { left: MAX_STEPS, runs: MAX_RUNS, prefixes: MAX_DEPTH }
+        Self { left: MAX_STEPS, runs: MAX_RUNS, prefixes: MAX_DEPTH, sparse: false }
     }
 }
 
 impl Steps {
+    /// For a read of so many bytes, of which the next one may be anywhere.
+    pub(super) fn anywhere(bytes: u64) -> Self {
+        Self { sparse: bytes <= SPARSE_BYTES, ..Self::default() }
+    }
+
     /// Follows a run; gives what [`Steps::leave`] takes.
     pub(super) fn enter(&mut self, run: &Run) -> Result<u32> {
         let runs = self.runs;
@@ -246,8 +255,14 @@ impl Inner {
         let volume = self.volume(set, range.volume)?;
         let at = range.offset.saturating_add(into);
         let row = volume.frame_at(at)?;
-        let content = self.frame(set, volume, &row, steps)?;
-        Ok(Chunk::of(content, at.saturating_sub(row.stream_offset), most))
+        let from = at.saturating_sub(row.stream_offset);
+        if steps.sparse
+            && let Some(chunk) = self.frames.as_it_is(volume, &row, from, most)?
+        {
+            return Ok(chunk);
+        }
+        let content = self.content(set, volume, &row, from.saturating_add(most), steps)?;
+        Ok(Chunk::of(content, from, most))
     }
 
     fn in_run(&self, set: usize, run: &Run, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
@@ -281,10 +296,21 @@ impl Inner {
         Ok((form, run.offset..end))
     }
 
-    fn frame(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Arc<Content>> {
+    /// The frame of `row`, or as much of it as holds its bytes up to `end`.
+    fn content(&self, set: usize, volume: &Volume, row: &FrameRow, end: u64, steps: &mut Steps) -> Result<Arc<Content>> {
         if let Some(content) = self.frames.at_hand(volume, row) {
             return Ok(content);
         }
+        if steps.sparse
+            && row.codec == 1
+            && let Some(begun) = self.frames.beginning(volume, row, end)?
+        {
+            return Ok(begun);
+        }
+        self.frame(set, volume, row, steps)
+    }
+
+    fn frame(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Arc<Content>> {
         match row.codec {
             1 => self.frames.frame(volume, row, None),
             // The prefix comes first, outside of the cache's turn: two frames that need each other must not wait.

@@ -5,12 +5,13 @@
 //!
 //! *Not here:* which frames a blob is made of (`form`).
 
+use std::collections::HashSet;
 use std::ops::{Deref, Range};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use crate::cache::{Cache, Weight};
+use crate::cache::{Cache, Weight, lock};
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::frame;
 use crate::idle::Idle;
 use crate::index::FrameRow;
@@ -19,6 +20,10 @@ use crate::volume::Volume;
 
 /// What an entry of the cache costs beside its bytes.
 const ENTRY_OVERHEAD_BYTES: u64 = 256;
+/// So many frames are known to hold their content as it is.
+const MAX_WRAPPED: usize = 1 << 16;
+/// The beginning of a frame is decompressed in steps of a block of zstd.
+const STEP_BYTES: u64 = 128 << 10;
 
 /// Verified bytes, held as long as the caller needs them.
 #[derive(Clone)]
@@ -90,13 +95,19 @@ impl Drop for Content {
 /// Frames and verbatim blobs, by the volume's serial number and the offset in the file.
 pub(super) struct Frames {
     cache: Cache<(u64, u64), Content>,
+    /// Beginnings of frames of which no more was wanted.
+    begun: Cache<(u64, u64), Content>,
+    /// Frames that were verified and hold their content as it is.
+    wrapped: Mutex<HashSet<(u64, u64)>>,
     plain: Arc<Idle>,
     stored: Idle,
 }
 
 impl Frames {
     pub(super) fn new(budget_bytes: u64) -> Self {
-        Self { cache: Cache::new(budget_bytes), plain: Arc::default(), stored: Idle::default() }
+        let eighth = budget_bytes / 8;
+        let (cache, begun) = (Cache::new(budget_bytes.saturating_sub(eighth)), Cache::new(eighth));
+        Self { cache, begun, wrapped: Mutex::default(), plain: Arc::default(), stored: Idle::default() }
     }
 
     /// The frame of `row`, if it is at hand.
@@ -108,6 +119,38 @@ impl Frames {
     pub(super) fn frame(&self, volume: &Volume, row: &FrameRow, prefix: Option<(&Codec, &[u8])>) -> Result<Arc<Content>> {
         let key = (volume.cache().1, row.file_offset);
         self.cache.get_or_load(key, || self.load(volume, row, prefix).map_err(|error| volume.placed(error.at(row.file_offset))))
+    }
+
+    /// Bytes of the frame of `row` from `from`, at most `most`, read from where they stand in the file; `None` where they do not stand there
+    /// as they are, or where the frame was not verified since the file was written to.
+    pub(super) fn as_it_is(&self, volume: &Volume, row: &FrameRow, from: u64, most: u64) -> Result<Option<Chunk>> {
+        let known = lock(&self.wrapped).contains(&(volume.cache().1, row.file_offset));
+        if !known || !volume.is_as_opened() {
+            return Ok(None);
+        }
+        let (offset, bytes) = frame::in_wrapped(from, row.plain_bytes.into());
+        let bytes = crate::error::cap(bytes.min(most), MAX_FRAME_BYTES, "frame")?;
+        let mut content = Content { bytes: self.plain.take(bytes), idle: Arc::clone(&self.plain) };
+        content.bytes.resize(bytes, 0);
+        volume.read_at(row.file_offset.saturating_add(offset), &mut content.bytes)?;
+        Ok(Some(Chunk::of(Arc::new(content), 0, most)))
+    }
+
+    /// The beginning of the frame of `row`, which has no prefix, up to `end` of its plain bytes or more; `None` where decompressing all of
+    /// it is the better bargain: it was begun before, or little of it would be left.
+    pub(super) fn beginning(&self, volume: &Volume, row: &FrameRow, end: u64) -> Result<Option<Arc<Content>>> {
+        let key = (volume.cache().1, row.file_offset);
+        let end = end.div_ceil(STEP_BYTES).saturating_mul(STEP_BYTES);
+        if let Some(begun) = self.begun.get(key) {
+            return Ok((begun.len() >= end).then_some(begun));
+        }
+        if end.saturating_add(STEP_BYTES) > row.plain_bytes.into() {
+            return Ok(None);
+        }
+        let load = || self.begin(volume, row, end).map_err(|error| volume.placed(error.at(row.file_offset)));
+        let begun = self.begun.get_or_load(key, load)?;
+        // Another thread may have begun it with less.
+        Ok((begun.len() >= end).then_some(begun))
     }
 
     /// Memory for so many bytes, used again where there is some.
@@ -137,28 +180,54 @@ impl Frames {
     }
 
     fn load(&self, volume: &Volume, row: &FrameRow, prefix: Option<(&Codec, &[u8])>) -> Result<Content> {
-        let stored_bytes = crate::error::cap(row.stored_bytes.into(), MAX_FRAME_BYTES.saturating_mul(2), "frame")?;
         let plain_bytes = crate::error::cap(row.plain_bytes.into(), MAX_FRAME_BYTES, "frame")?;
-        let mut stored = self.stored.take(stored_bytes);
-        if stored.len() < stored_bytes {
-            stored.resize(stored_bytes, 0);
+        let (codec, prefix) = prefix.map_or((&Codec::Zstd, None), |(codec, prefix)| (codec, Some(prefix)));
+        self.make(volume, row, codec, plain_bytes, |stored, plain| frame::decompress_into(plain, stored, plain_bytes, prefix))
+    }
+
+    fn begin(&self, volume: &Volume, row: &FrameRow, end: u64) -> Result<Content> {
+        let bytes = crate::error::cap(end, MAX_FRAME_BYTES, "frame")?;
+        self.make(volume, row, &Codec::Zstd, bytes, |stored, plain| frame::decompress_beginning(plain, stored, bytes))
+    }
+
+    fn know_wrapped(&self, key: (u64, u64)) {
+        let mut wrapped = lock(&self.wrapped);
+        if wrapped.len() >= MAX_WRAPPED {
+            wrapped.clear();
+        }
+        wrapped.insert(key);
+    }
+
+    /// Reads the frame of `row`, verifies it, and has `decompress` make `plain_bytes` bytes of it.
+    fn make(
+        &self,
+        volume: &Volume,
+        row: &FrameRow,
+        codec: &Codec,
+        plain_bytes: usize,
+        decompress: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<()>,
+    ) -> Result<Content> {
+        let stored_bytes = crate::error::cap(row.stored_bytes.into(), MAX_FRAME_BYTES.saturating_mul(2), "frame")?;
+        let mut buffer = self.stored.take(stored_bytes);
+        if buffer.len() < stored_bytes {
+            buffer.resize(stored_bytes, 0);
         }
         let mut content = Content { bytes: self.plain.take(plain_bytes), idle: Arc::clone(&self.plain) };
-        let made = fill(volume, row, &mut stored, &mut content.bytes, prefix);
-        self.stored.give(stored);
+        let stored = buffer.get_mut(..stored_bytes).unwrap_or_default();
+        let made = verified(volume, row, codec, stored).and_then(|stored| decompress(stored, &mut content.bytes));
+        if made.is_ok() && frame::is_wrapped(stored, usize::try_from(row.plain_bytes).unwrap_or_default()) {
+            self.know_wrapped((volume.cache().1, row.file_offset));
+        }
+        self.stored.give(buffer);
         made.map(|()| content)
     }
 }
 
-/// Reads the frame of `row` into the front of `stored`, verifies it, and decompresses it into `plain`.
-fn fill(volume: &Volume, row: &FrameRow, stored: &mut [u8], plain: &mut Vec<u8>, prefix: Option<(&Codec, &[u8])>) -> Result<()> {
-    let (stored_bytes, plain_bytes) = (usize::try_from(row.stored_bytes), usize::try_from(row.plain_bytes));
-    let too_large = |_| Error::new(Kind::Limit, "frame: it does not fit this machine");
-    let stored = stored.get_mut(..stored_bytes.map_err(too_large)?).unwrap_or_default();
+/// Reads the frame of `row` into `stored`, and verifies it.
+fn verified<'s>(volume: &Volume, row: &FrameRow, codec: &Codec, stored: &'s mut [u8]) -> Result<&'s [u8]> {
     volume.read_at(row.file_offset, stored)?;
-    let (codec, prefix) = prefix.map_or((&Codec::Zstd, None), |(codec, prefix)| (codec, Some(prefix)));
     if codec.digest(stored) != row.digest {
         return Err(Error::damaged("frame: its SHA-256 is not that of the index"));
     }
-    frame::decompress_into(plain, stored, plain_bytes.map_err(too_large)?, prefix)
+    Ok(stored)
 }

@@ -144,6 +144,24 @@ impl Reader {
         self.inner.fill(&Form::plain(&located)?, offset, buffer)
     }
 
+    /// Bytes of a blob from `offset`, in the memory of the frame that they lie in: as many as lie together, at most `most`; none at its
+    /// end or beyond. Where few are wanted, a frame is decompressed only as far as they lie.
+    pub fn chunk_at(&self, digest: &Digest, offset: u64, most: u64) -> Result<Chunk> {
+        let located = self.inner.must_locate(digest)?;
+        self.inner.next_chunk(&Form::stored(&located), offset, most, Steps::anywhere(most))
+    }
+
+    /// The same of its plain form.
+    pub fn plain_chunk_at(&self, digest: &Digest, offset: u64, most: u64) -> Result<Chunk> {
+        let located = self.inner.must_locate(digest)?;
+        self.inner.next_chunk(&Form::plain(&located)?, offset, most, Steps::anywhere(most))
+    }
+
+    /// The records of all blobs in these sets, as they come: a blob that several volumes have a record of comes several times.
+    pub fn blobs(&self) -> impl Iterator<Item = Result<BlobRow>> + use<'_> {
+        self.all_volumes().flat_map(|volume| volume.blobs())
+    }
+
     /// A blob from front to back, checked against its digest.
     pub fn stream(&self, digest: &Digest) -> Result<Stream> {
         let located = self.inner.must_locate(digest)?;
@@ -210,6 +228,16 @@ impl Reader {
     /// The open volumes of a set, by number.
     pub fn volumes(&self, set: Id) -> impl Iterator<Item = &Arc<Volume>> + use<'_> {
         self.inner.sets.iter().filter(move |open| open.id == set).flat_map(|open| open.volumes.values())
+    }
+
+    /// The open volumes of all sets.
+    pub fn all_volumes(&self) -> impl Iterator<Item = &Arc<Volume>> + use<'_> {
+        self.inner.sets.iter().flat_map(|set| set.volumes.values())
+    }
+
+    /// What each set lacks.
+    pub fn lacking(&self) -> impl Iterator<Item = (Id, &Lacking)> + use<'_> {
+        self.inner.sets.iter().map(|set| (set.id, &set.lacking))
     }
 
     /// The volumes of all sets that are here and could not be opened, with the reason.
@@ -305,12 +333,17 @@ impl Inner {
         BlobInfo { digest: row.digest, bytes: row.bytes, set, volume: located.volume.number(), stored: row.stored, plain: row.plain }
     }
 
+    fn next_chunk(&self, form: &Form, at: u64, most: u64, mut steps: Steps) -> Result<Chunk> {
+        if at >= form.bytes || most == 0 {
+            return Ok(Chunk::of(Arc::new(self.frames.own(Vec::new())), 0, 0));
+        }
+        self.chunk(form, at, most, &mut steps).map_err(|error| error.context(format!("blob {}", form.blob)))
+    }
+
     fn fill(&self, form: &Form, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         let (mut rest, mut at, mut count) = (buffer, offset, 0usize);
         while !rest.is_empty() && at < form.bytes {
-            let most = crate::codec::length(rest);
-            let chunk = self.chunk(form, at, most, &mut Steps::default());
-            let chunk = chunk.map_err(|error| error.context(format!("blob {}", form.blob)))?;
+            let chunk = self.next_chunk(form, at, crate::codec::length(rest), Steps::default())?;
             let Some((to, after)) = rest.split_at_mut_checked(chunk.len()) else { break };
             to.copy_from_slice(&chunk);
             rest = after;

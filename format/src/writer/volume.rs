@@ -21,6 +21,7 @@ use crate::index::write::IndexWriter;
 use crate::index::{FrameRow, MemberKind, MemberRow};
 use crate::layout::{self, Codec, FLAG_CATALOGUE, FLAG_LAST, FLAG_SET, FOOTER_FROM_END, Footer, Header, VolumeKind};
 use crate::recipe::{Plain, Recipe, Record};
+use crate::records;
 use crate::tar;
 
 /// A pack is closed when it has this many bytes, or an eighth of the cap.
@@ -130,7 +131,7 @@ impl VolumeWriter {
         let group = &self.group;
         let pack = group.frame_bytes.saturating_add(frame);
         let pack_member = if pack == 0 { 0 } else { tar::member_bytes(pack) };
-        let records = tar::member_bytes(group.record_bytes.saturating_add(record).saturating_add(32));
+        let records = tar::member_bytes(records::bound(group.record_bytes.saturating_add(record)));
         let members = ROW_BOUND.saturating_mul(4);
         let index = self.index.bound().saturating_add(group.index_bytes).saturating_add(index).saturating_add(members);
         let parts = [group.verbatim_bytes, verbatim, pack_member, records, tar::member_bytes(index), FOOTER_FROM_END, tar::BLOCK];
@@ -234,11 +235,8 @@ impl VolumeWriter {
         Ok(())
     }
 
-    fn put_records(&mut self, out: &mut Vec<u8>, records: &[Record], mark: &mut Mark) -> Result<()> {
-        let mut body = Vec::new();
-        records.iter().for_each(|record| record.encode(&mut body));
-        let mut content = Digest::of(&body).bytes().to_vec();
-        content.extend(body);
+    fn put_records(&mut self, out: &mut Vec<u8>, group: &[Record], mark: &mut Mark) -> Result<()> {
+        let content = records::close(group)?;
         let name = format!("packs/{:06}.rec", mark.pack);
         self.put_member(out, &name, MemberKind::Records, &content, mark).map(drop)
     }

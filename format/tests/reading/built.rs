@@ -8,6 +8,7 @@ use ocm_format::index::write::IndexWriter;
 use ocm_format::index::{FrameRow, MemberKind, MemberRow};
 use ocm_format::layout::{self, Codec, FLAG_LAST, FLAG_SET, Footer, FrameHeader, Header, Id, Parent, VolumeKind};
 use ocm_format::recipe::{Part, Piece, Plain, Range, Recipe, Record, Run};
+use ocm_format::records;
 use ocm_format::set::{IndexEntry, Lineage, Needs, SetManifest, VolumeEntry};
 use ocm_format::tar;
 use zstd::zstd_safe::{CCtx, CParameter};
@@ -104,12 +105,10 @@ impl Built {
     }
 
     pub(crate) fn records(&mut self, records: &[(Record, u64)]) -> &mut Self {
-        let mut body = Vec::new();
         for (record, file_offset) in records {
-            record.encode(&mut body);
             self.index.record(record, *file_offset).expect("a row");
         }
-        let content = [Digest::of(&body).bytes(), &body].concat();
+        let content = records::close(records.iter().map(|(record, _)| record)).expect("closed");
         self.member(&format!("packs/{:06}.rec", self.groups), MemberKind::Records, &content);
         self.groups += 1;
         self

@@ -142,3 +142,26 @@ fn large_sets_are_read_through_many_index_blocks() {
         assert_eq!(buffer[..40], content[..]);
     }
 }
+
+#[test]
+fn small_reads_anywhere_are_right_however_much_of_a_frame_they_open() {
+    let text: Vec<u8> = (0..500_000u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
+    let blobs = vec![(Form::Plain, text), (Form::Packed, noise(7, 1_500_000)), (Form::Tar, tar(3))];
+    let made = Made::new(1, blobs, 16 << 20, 1 << 20);
+    for cache_bytes in [64 << 20, 1 << 20, 1] {
+        let reader = Reader::open([&only_set(made.path())], Options { cache_bytes, ..Options::default() });
+        for step in 0..600usize {
+            let (_, content) = &made.blobs[step % made.blobs.len()];
+            let (offset, most) = ((step * 7_919_993) % content.len(), [1, 4_096, 130_000, usize::MAX][step % 4]);
+            let end = content.len().min(offset.saturating_add(most));
+            for chunk in [
+                reader.chunk_at(&Digest::of(content), offset as u64, most as u64).expect("bytes"),
+                reader.chunk_at(&Digest::of(content), offset as u64, 10).expect("bytes"),
+            ] {
+                assert!(!chunk.is_empty() && content[offset..end.max(content.len().min(offset + 10))].starts_with(&chunk));
+            }
+        }
+        let (_, content) = &made.blobs[0];
+        assert!(reader.chunk_at(&Digest::of(content), content.len() as u64, 9).expect("the end").is_empty());
+    }
+}

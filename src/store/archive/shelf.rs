@@ -12,7 +12,7 @@ use ocm_format::set::{self, Found, SetFiles};
 use super::told;
 use crate::error::{Error, Result};
 
-/// The sets of an archive directory, or of one file of it.
+/// The sets of an archive directory, of several together, or of one file.
 #[derive(Debug)]
 pub struct Shelf {
     path: PathBuf,
@@ -73,6 +73,29 @@ impl Shelf {
             Err(error) => return Err(Error::io(path.display(), &error)),
         };
         Ok(Self { path: path.to_owned(), found, let_go: BTreeMap::new() })
+    }
+
+    /// Looks into several directories or files at once: the volumes of a set may be spread over them. The first one gives its name.
+    pub fn open_together(paths: &[PathBuf]) -> Result<Self> {
+        if let [path] = paths {
+            return Self::open(path);
+        }
+        let mut files = Vec::new();
+        for path in paths {
+            if path.is_dir() {
+                files.extend(set::files(path).map_err(|error| told(&error))?);
+            } else {
+                files.push(path.clone());
+            }
+        }
+        let path = paths.first().cloned().unwrap_or_default();
+        Ok(Self { path, found: set::group(files), let_go: BTreeMap::new() })
+    }
+
+    /// The sets of which a file is at `path`.
+    pub fn sets_at<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a SetFiles> {
+        let files = |set: &'a SetFiles| set.volumes.values().chain(set.catalogues.values());
+        self.found.sets.iter().filter(move |set| files(set).any(|file| file.path.starts_with(path)))
     }
 
     /// Looks into a directory of which it is known what was let go. The catalogue of such a set speaks for it where nothing

@@ -71,6 +71,7 @@ pub struct ArchiveSource {
 struct Inner {
     place: String,
     sets: Vec<SetFacts>,
+    generations: BTreeMap<Id, u32>,
     contents: Contents,
     reader: Reader,
     catalogues: Vec<Catalogue>,
@@ -138,14 +139,22 @@ impl SetFacts {
 }
 
 impl ArchiveSource {
-    /// Reads `chosen`, sets of one of the shelves; what they refer to is looked for on all `shelves`.
+    /// Reads `chosen`, sets of the shelves, of each lineage the newest first; what they refer to is looked for on all `shelves`.
     pub fn open(place: &Path, chosen: &[&SetFiles], shelves: &[&Shelf]) -> Result<Self> {
+        Self::open_with(place, chosen, shelves, Options::default())
+    }
+
+    /// The same, within these bounds of memory.
+    pub fn open_with(place: &Path, chosen: &[&SetFiles], shelves: &[&Shelf], options: Options) -> Result<Self> {
         let sets = chosen.iter().map(|set| SetFacts::of(set)).collect::<Result<Vec<_>>>()?;
-        let contents = Contents::new(sets.iter().flat_map(|set| set.contents.items().iter().cloned()));
+        let mut by_age: Vec<&SetFacts> = sets.iter().collect();
+        by_age.sort_by_key(|set| (set.manifest.time, set.manifest.generation));
+        // Of a name that several sets have, the newest counts.
+        let contents = Contents::new(by_age.iter().flat_map(|set| set.contents.items().iter().cloned()));
         let others = shelves.iter().flat_map(|shelf| &shelf.found().sets);
         let others = others.filter(|set| chosen.iter().all(|chosen| chosen.id() != set.id()));
         let all: Vec<&SetFiles> = chosen.iter().copied().chain(others).collect();
-        let reader = Reader::open(all.iter().copied(), Options::default());
+        let reader = Reader::open(all.iter().copied(), options);
         let listed = all.iter().filter_map(|set| Listed::of(set)).collect();
         let catalogues =
             chosen.iter().filter_map(|set| Catalogue::open(set).map_err(|error| told(&error)).transpose()).collect::<Result<_>>()?;
@@ -154,7 +163,8 @@ impl ArchiveSource {
         let elsewhere = ancestors.map(|ancestor| (ancestor.generation, ancestor.root)).collect();
         let (destinations, held) = destinations(chosen, shelves);
         let (place, family, base) = (place.display().to_string(), OnceLock::new(), OnceLock::new());
-        let inner = Inner { place, sets, contents, reader, catalogues, listed, elsewhere, destinations, held, family, base };
+        let generations = all.iter().map(|set| (set.id(), set.header.generation)).collect();
+        let inner = Inner { place, sets, generations, contents, reader, catalogues, listed, elsewhere, destinations, held, family, base };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -246,6 +256,21 @@ impl ArchiveSource {
     pub fn build_on(&self, base: &Arc<Base>) {
         self.inner.reader.look_in(base.spool());
         let _ = self.inner.base.set(Arc::clone(base));
+    }
+
+    /// Where it is, as text.
+    pub(super) fn path_text(&self) -> &str {
+        &self.inner.place
+    }
+
+    /// What reads the volumes at hand.
+    pub(super) fn reader(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    /// The generation of a set at hand.
+    pub(super) fn generation_of(&self, set: Id) -> Option<u32> {
+        self.inner.generations.get(&set).copied()
     }
 
     /// The plain forms of its blobs.

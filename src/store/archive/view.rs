@@ -17,6 +17,7 @@ use super::listing::{self, SetLine};
 use super::shelf::Shelf;
 use super::source::ArchiveSource;
 use crate::error::{Error, Result};
+pub use crate::image::inside::Lies;
 use crate::image::manifest::Parts;
 use crate::image::{Descriptor, Digest, Item, Manifest, Platform, Reference, Role};
 
@@ -69,18 +70,6 @@ pub struct ImageView {
     pub attached: Vec<ManifestView>,
     /// The volumes that its content lies in.
     pub volumes: Vec<Lies>,
-}
-
-/// A volume that content lies in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Lies {
-    /// The generation of its set.
-    pub set: u32,
-    /// Its number.
-    pub volume: u32,
-    /// Whether it is here.
-    pub here: bool,
 }
 
 /// A manifest or index.
