@@ -12,19 +12,24 @@ use crate::transfer::Class;
 
 /// Runs `work` to its end or to the first SIGINT or SIGTERM. `after` says what the next run does.
 pub(super) async fn interruptible<T>(work: impl Future<Output = Result<T>>, after: &str) -> Result<T> {
-    let listen = |kind| signal(kind).map_err(|error| Error::io("listening for signals", &error));
-    let mut signals = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let stop = stop()?;
     tokio::select! {
         done = work => done,
-        () = any(&mut signals) => {
-            // Dropping the work may take a moment; who is in a hurry asks again.
-            tokio::spawn(async move {
-                any(&mut signals).await;
-                std::process::exit(Class::Interrupted.exit_code().into());
-            });
-            Err(Error::new(Kind::Interrupted, "the run was interrupted").hint(after))
-        }
+        () = stop => Err(Error::new(Kind::Interrupted, "the run was interrupted").hint(after)),
     }
+}
+
+/// Done at the first SIGINT or SIGTERM. What then ends may take a moment; who is in a hurry asks again, and the process ends.
+pub(super) fn stop() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).map_err(|error| Error::io("listening for signals", &error));
+    let mut signals = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        any(&mut signals).await;
+        tokio::spawn(async move {
+            any(&mut signals).await;
+            std::process::exit(Class::Interrupted.exit_code().into());
+        });
+    })
 }
 
 async fn any(signals: &mut (Signal, Signal)) {

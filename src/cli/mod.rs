@@ -27,6 +27,7 @@ mod receipt;
 pub mod reference;
 mod runner;
 mod safe;
+mod serve;
 mod settings;
 mod show;
 mod sizes;
@@ -69,6 +70,7 @@ enum Verb {
     Gather(gather::Arguments),
     Merge(merge::Arguments),
     Verify(verify::Arguments),
+    Serve(serve::Arguments),
     Completion(completion::Arguments),
     Man(man::Arguments),
 }
@@ -106,6 +108,7 @@ impl Verb {
             Self::Gather(verb) => verb.run(runner),
             Self::Merge(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
+            Self::Serve(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),
             Self::Man(verb) => verb.run(runner),
         }

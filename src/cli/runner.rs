@@ -47,11 +47,16 @@ impl Runner {
         after: &str,
         work: impl FnOnce(Settings) -> F,
     ) -> Result<T> {
+        self.run(means, bars, |settings| interruptible(work(settings), after))
+    }
+
+    /// The same for work that minds Ctrl-C itself.
+    pub(super) fn run<T, F: Future<Output = Result<T>>>(&self, means: Means, bars: bool, work: impl FnOnce(Settings) -> F) -> Result<T> {
         let progress = Progress::start(Console { terminal: self.console.terminal && bars, ..self.console }, self.look);
         let settings = settings(self.environment.clone(), means, progress.monitor())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::io("starting threads", &error))?;
-        let done = runtime.block_on(interruptible(work(settings), after));
+        let done = runtime.block_on(work(settings));
         runtime.shutdown_background();
         progress.close();
         done

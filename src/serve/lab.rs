@@ -120,8 +120,8 @@ impl Inside for Lab {
         0
     }
 
-    fn documents(&self) -> Vec<(String, Bytes)> {
-        Vec::new()
+    fn documents(&self) -> Result<Vec<(String, Bytes)>> {
+        Ok(Vec::new())
     }
 
     fn manifest(&self, wanted: &Descriptor) -> Result<Option<Manifest>> {

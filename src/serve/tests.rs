@@ -124,8 +124,10 @@ async fn several_ranges_are_one_multipart_answer() {
     assert_eq!(body.len(), length);
     let mut expected = Vec::new();
     for (start, end) in [(400_000, 400_010), (0, 2), (700_000, 700_001)] {
-        let head =
-            format!("\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {start}-{}/700001\r\n\r\n", end - 1);
+        let head = format!(
+            "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {start}-{}/700001\r\n\r\n",
+            end - 1
+        );
         expected.extend(head.into_bytes());
         expected.extend(&bytes[start..end]);
     }
