@@ -14,6 +14,7 @@ pub mod image;
 pub mod monitor;
 pub mod mount;
 pub mod plan;
+pub mod serve;
 pub mod store;
 pub mod transfer;
 pub mod workflow;

@@ -29,6 +29,7 @@ mod receipt;
 pub mod reference;
 mod runner;
 mod safe;
+mod serve;
 mod settings;
 mod show;
 mod sizes;
@@ -74,6 +75,7 @@ enum Verb {
     Verify(verify::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
+    Serve(serve::Arguments),
     Completion(completion::Arguments),
     Man(man::Arguments),
 }
@@ -113,6 +115,7 @@ impl Verb {
             Self::Verify(verb) => verb.run(runner),
             Self::Mount(verb) => verb.run(runner),
             Self::Umount(verb) => verb.run(runner),
+            Self::Serve(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),
             Self::Man(verb) => verb.run(runner),
         }

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 
 use super::daemon;
 use super::figures::count;
-use super::interrupt::stopped;
+use super::interrupt::stop;
 use super::ls::archive;
 use super::runner::Runner;
 use super::safe::safe;
@@ -83,10 +83,10 @@ impl Arguments {
             if is_detached { daemon::let_go() } else { Ok(()) }
         };
         let work = async |settings: Settings| {
-            let stop = stopped()?;
+            let stop = stop()?;
             mount(request, &settings, ready, stop).await
         };
-        runner.carry_on(Means::default(), work).map(|()| Class::Done)
+        runner.run(Means::default(), false, work).map(|()| Class::Done)
     }
 
     fn request(self) -> Result<Request> {

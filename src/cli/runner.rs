@@ -47,15 +47,11 @@ impl Runner {
         after: &str,
         work: impl FnOnce(Settings) -> F,
     ) -> Result<T> {
-        self.drive(means, bars, |settings| interruptible(work(settings), after))
+        self.run(means, bars, |settings| interruptible(work(settings), after))
     }
 
-    /// Runs `work`, which goes on until somebody stops it, with its settings; what happens meanwhile is said in lines.
-    pub(super) fn carry_on<T, F: Future<Output = Result<T>>>(&self, means: Means, work: impl FnOnce(Settings) -> F) -> Result<T> {
-        self.drive(means, false, work)
-    }
-
-    fn drive<T, F: Future<Output = Result<T>>>(&self, means: Means, bars: bool, work: impl FnOnce(Settings) -> F) -> Result<T> {
+    /// The same for work that minds Ctrl-C itself.
+    pub(super) fn run<T, F: Future<Output = Result<T>>>(&self, means: Means, bars: bool, work: impl FnOnce(Settings) -> F) -> Result<T> {
         let progress = Progress::start(Console { terminal: self.console.terminal && bars, ..self.console }, self.look);
         let settings = settings(self.environment.clone(), means, progress.monitor())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

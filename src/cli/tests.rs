@@ -31,6 +31,9 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm mount --daemon --all-sets /mnt/a /mnt/b@2 /mnt/view --spool /var/tmp --spool-size 4GiB",
         "ocm umount /mnt/view",
         "ocm sync --on-volume true --release a b",
+        "ocm serve /mnt/x@2 /mnt/y --listen 127.0.0.1:0 --watch --access-log - -o json",
+        "ocm serve --all-sets --base /mnt/z --tls-cert c --tls-key k --htpasswd h --spool /s --spool-size 1GiB /mnt/x",
+        "ocm serve --print-mirror-config idms --public-name reg.lab:5000 /mnt/x",
     ] {
         assert!(parsed(line).is_ok(), "{line}: {}", parsed(line).expect_err("an error"));
     }
@@ -75,6 +78,11 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("ocm verify a --authfile f", "unexpected argument"),
         ("ocm gather", "SOURCE… ARCHIVE"),
         ("ocm mirror", "unrecognized subcommand"),
+        ("ocm serve", "<ARCHIVE>"),
+        ("ocm serve a --tls-cert c", "--tls-key"),
+        ("ocm serve a --tls-self-signed --tls-cert c --tls-key k", "cannot be used with"),
+        ("ocm serve a --max-connections 0", "1..=100000"),
+        ("ocm serve a --spool-size x", "unit is not known"),
     ] {
         let error = parsed(line).expect_err(line);
         let text = error.to_string();
@@ -124,7 +132,7 @@ fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String
 
 #[test]
 fn every_field_of_a_document_is_explained() {
-    use super::show::{changes, diff, gather, inspect, list, receipt, sync, verify, why};
+    use super::show::{changes, diff, gather, inspect, list, receipt, serve, sync, verify, why};
     use crate::workflow::diff::{Compared, Found, Side};
     let failed = failure::tests::failed("a.io/b:1", crate::error::Error::failed("x").hint("y"));
     let items = vec![sync::tests::done("a.io/a:1", Some(1)), failed];
@@ -147,6 +155,7 @@ fn every_field_of_a_document_is_explained() {
         runner::document("ocm.diff.v1", Class::Done, &compared),
         runner::document("ocm.receipt.v1", Class::Partial, &receipt::tests::outcome()),
         runner::document("ocm.gather.v1", Class::Needed, &gather::tests::outcome()),
+        runner::document("ocm.serve.v1", Class::Done, &serve::tests::ready(&[1])),
         runner::document("ocm.verify.v1", Class::Damaged, &verified),
     ];
     let explained = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/json.md")).expect("json.md");

@@ -24,7 +24,7 @@ pub use ends::{Blob, Body, Sink, Source};
 pub use inside::Inside;
 pub use manifest::Manifest;
 pub use name::{Reference, Repository};
-pub use ocm_format::digest::Digest;
+pub use ocm_format::digest::{Digest, Hasher};
 pub use platform::Platform;
 pub use receipt::Receipt;
 pub use tree::Tree;

@@ -1,5 +1,5 @@
 //! What a person wants, as one library call each: [`sync`], [`list`], [`inspect`], [`verify`], [`gather`],
-//! [`why`], [`diff`], [`receipt`], [`mount`].
+//! [`why`], [`diff`], [`receipt`], [`mount`], [`serve`].
 //!
 //! **Invariants.** A workflow composes what stands above it and holds no mechanism of its own. It is handed its
 //! surroundings as [`Settings`]; what it found out is its return value, plain data that `cli` prints.
@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod list;
 pub mod mount;
 pub mod receipt;
+pub mod serve;
 pub mod sync;
 pub mod verify;
 pub mod why;

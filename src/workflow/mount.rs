@@ -64,7 +64,7 @@ pub async fn mount(
     request: Request,
     settings: &Settings,
     ready: impl FnOnce(&Ready) -> Result<()>,
-    stop: impl Future<Output = Result<()>>,
+    stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let options = options(&request, settings)?;
     let monitor = settings.monitor.clone();
@@ -81,7 +81,11 @@ pub async fn mount(
     let leave = mounted.leave();
     let told = ready(&ready_now);
     let ended = blocking(move || mounted.wait());
-    let stop = async { told.and(stop.await) };
+    let stop = async {
+        told?;
+        stop.await;
+        Ok(())
+    };
     tokio::select! {
         ended = ended => ended,
         stopped = stop => {

@@ -25,6 +25,7 @@ mod receipts;
 mod removable;
 mod replay;
 mod resume;
+mod serve;
 mod sets;
 mod support_works;
 mod workflows;

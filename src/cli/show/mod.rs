@@ -9,6 +9,7 @@ pub(super) mod inspect;
 pub(super) mod list;
 pub(super) mod plan;
 pub(super) mod receipt;
+pub(super) mod serve;
 pub(super) mod sync;
 pub(super) mod verify;
 pub(super) mod why;
