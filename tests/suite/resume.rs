@@ -80,7 +80,7 @@ struct Half {
 
 /// One volume of packs below 4 MiB, so that much of what was fetched is in the file.
 const ONE_VOLUME: u64 = 29 << 20;
-/// Several volumes.
+/// Several volumes, which are handed over.
 const MANY_VOLUMES: u64 = 9 << 20;
 
 impl Half {
@@ -125,6 +125,7 @@ impl Half {
     fn request(&self, place: &str) -> Request {
         let mut request = self.lab.request(&self.from, &self.lab.path(place));
         request.archive.volume_bytes = self.volume_bytes;
+        request.archive.on_volume = (self.volume_bytes == MANY_VOLUMES).then(|| "true".to_owned());
         request
     }
 

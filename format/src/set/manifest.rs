@@ -109,7 +109,7 @@ pub struct Needs {
     pub bytes: u64,
     /// The longest chain of sets.
     pub chain: u64,
-    /// How deep prefixes are of the frames that its blobs lie in, those of earlier sets too; where it is not said, at most `chain`.
+    /// How deep prefixes are of the frames that its blobs lie in, those of earlier sets too; said where it is more than `chain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth: Option<u8>,
 }

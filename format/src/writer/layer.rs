@@ -40,7 +40,7 @@ pub(super) struct Layer<'a> {
     /// How many blobs of this set can be built on.
     own_blobs: u32,
     files: Files,
-    /// All files up to now.
+    /// All files up to now, where later blobs are to find them.
     all_files: Vec<File>,
     /// Files whose content was not all taken yet.
     ahead: VecDeque<File>,
@@ -74,11 +74,11 @@ impl<'a> Layer<'a> {
 
     /// Looks at bytes before they are cut.
     pub(super) fn look(&mut self, bytes: &[u8]) {
-        if self.history.is_some() {
-            let (ahead, all) = (&mut self.ahead, &mut self.all_files);
+        if let Some(history) = self.history {
+            let (ahead, all, keeps) = (&mut self.ahead, &mut self.all_files, history.own.is_some());
             self.files.push(bytes, &mut |file| {
                 ahead.push_back(file);
-                all.push(file);
+                all.extend(Some(file).filter(|_| keeps));
             });
         }
     }

@@ -318,7 +318,7 @@ impl Line {
             lineage: self.head.lineage.clone(),
             parent: self.head.parent.clone(),
             ancestors: closing.ancestors.clone(),
-            needs: Needs { depth: closing.needs.depth.max(Some(self.depth)).filter(|depth| *depth > 0), ..closing.needs },
+            needs: self.needs(closing.needs),
             volumes,
             index: IndexEntry { digest: Digest::of(&closing.index_json), bytes: length(&closing.index_json) },
             items: closing.items.clone(),
@@ -326,6 +326,12 @@ impl Line {
             writer: closing.writer.clone(),
             others: Default::default(),
         }
+    }
+
+    /// What the set needs, with how deep its frames are, where `chain` does not say enough.
+    fn needs(&self, needs: Needs) -> Needs {
+        let depth = needs.depth.max(Some(self.depth)).filter(|depth| u64::from(*depth) > needs.chain);
+        Needs { depth, ..needs }
     }
 
     /// Writes the last volume; says what the set manifest is. It is handed over once the catalogue is there: until then it
