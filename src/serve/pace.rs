@@ -17,7 +17,7 @@ pub(super) const MAX_PART_BYTES: u64 = 256 << 10;
 /// The fewest: below, the work around a part costs more than the part.
 const MIN_PART_BYTES: u64 = 16 << 10;
 /// What the parts of all answers take together, in bytes.
-const BUDGET_BYTES: u64 = 48 << 20;
+const BUDGET_BYTES: u64 = 32 << 20;
 /// How many parts an answer holds at a time: one being sent, one waiting, one being read.
 const PARTS_HELD: u64 = 3;
 

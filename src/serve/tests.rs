@@ -37,7 +37,7 @@ fn given() -> Given {
     lab.name("quay.io/org/app:1", &root, &[signature.clone(), plain]);
     let (name, far) = (format!("ghcr.io/far/away@{}", root.digest), lab.image(&[other], json!({ "annotations": {} })));
     lab.name(&name, &root, &[]);
-    let index = lab.index(&[far.clone()]);
+    let index = lab.index(std::slice::from_ref(&far));
     lab.name("ghcr.io/far/other:1", &index, &[]);
     Given { lab, stored, replayed, other, root, signature }
 }

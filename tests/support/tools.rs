@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Programs that come by `go install`: a machine without Go does without them, also under `CI=true`.
-const BY_GO: [&str; 2] = ["crane", "regctl"];
+const BY_GO: [&str; 3] = ["crane", "oras", "regctl"];
 
 /// A program of another project.
 pub struct Tool;
