@@ -9,7 +9,7 @@ use url::form_urlencoded;
 use super::refusal::Refusal;
 
 /// The most entries of one page; what follows has a link.
-pub(super) const MAX_ENTRIES: usize = 10_000;
+pub(super) const MAX_ENTRIES: usize = 1000;
 
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -127,4 +127,14 @@ mod tests {
         }
         assert_eq!(stretches("bytes=0-", 0), Err(Wrong::Beyond));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_asked_for_lies_within_the_blob(header in "(bytes=)?[-0-9, =x]{0,60}", size in 0u64..100) {
+            if let Ok(Some(found)) = stretches(&header, size) {
+                assert!(found.iter().all(|stretch| stretch.start < stretch.end && stretch.end <= size));
+                assert!(found.iter().map(|stretch| stretch.len()).sum::<u64>() <= size);
+            }
+        }
+    }
 }

@@ -160,4 +160,15 @@ mod tests {
             assert!(refusal.status.as_u16() == status || blobs_need_digests, "{path:.80}: {}", refusal.status);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_at_all_is_trouble(path in ".{0,80}", tail in "/v2/[a-z%./0-9]{0,30}/(blobs|manifests|tags)/[a-z%./0-9:]{0,30}") {
+            for path in [path, tail] {
+                if let Ok(Route::Tags(name) | Route::Manifest(name, _) | Route::Blob(name, _)) = Route::of(&path) {
+                    assert!(!name.contains("..") && !name.starts_with('/'), "{path}");
+                }
+            }
+        }
+    }
 }
