@@ -5,8 +5,8 @@
 //! What is wrong here is nobody's concern: whoever needs the bytes asks for them.
 //!
 //! - A blob that is read in order has its next mebibyte read into the cache of frames.
-//! - A small read somewhere has brought a whole frame: what follows in it goes into the kernel's pages, so that the next small reads there
-//!   never leave the kernel.
+//! - Where a second small read comes into the same mebibyte, all of that goes into the kernel's pages, so that the next small reads there
+//!   never leave the kernel. The first one alone is no reason: there may be no other.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -22,16 +22,21 @@ use crate::error::{Error, Result};
 const AHEAD_BYTES: u64 = 1 << 20;
 /// The largest read that counts as small.
 const SMALL_BYTES: u64 = 64 << 10;
+/// How far a large read may be from where the one before ended, and still go on from there.
+const SLACK_BYTES: u64 = 256 << 10;
 /// The kernel's unit of keeping.
 const PAGE_BYTES: u64 = 4096;
 /// Things that wait to be done.
 const WAITING: usize = 16;
+/// Mebibytes that small reads came into and that are remembered.
+const WINDOWS: usize = 4096;
 /// Files whose last read is remembered.
 const READERS: usize = 64;
 
 /// Brings what comes next.
 pub(super) struct Ahead {
     last: Mutex<[Last; READERS]>,
+    touched: Mutex<Touched>,
     reads: SyncSender<Job>,
     pushes: Option<SyncSender<Job>>,
 }
@@ -69,7 +74,7 @@ impl Ahead {
         let (pusher, notifier) = (Arc::clone(view), Arc::clone(notifier));
         let push = move |job: Job| notifier.get().map_or((), |notifier| push(&pusher.plains, notifier, job));
         let pushes = pushes.then(|| worker("page-push", push)).transpose()?;
-        Ok(Self { last: Mutex::new([Last::default(); READERS]), reads, pushes })
+        Ok(Self { last: Mutex::new([Last::default(); READERS]), touched: Mutex::default(), reads, pushes })
     }
 
     /// Tells that bytes of a file were read.
@@ -79,7 +84,7 @@ impl Ahead {
         // Where there is no room, it is not done.
         let _full = match (next, &self.pushes) {
             (Next::Read(offset), _) => self.reads.try_send(job(offset)).is_ok(),
-            (Next::Push(offset), Some(pushes)) => pushes.try_send(job(offset)).is_ok(),
+            (Next::Push(offset), Some(pushes)) if held(&self.touched).again(number, offset) => pushes.try_send(job(offset)).is_ok(),
             _ => false,
         };
     }
@@ -88,8 +93,10 @@ impl Ahead {
 impl Last {
     /// What to do after a read of a file of so many bytes.
     fn after(&mut self, number: u64, offset: u64, bytes: u64, file_bytes: u64) -> Next {
-        let end = offset + bytes;
-        let follows = self.number == number && self.end == offset;
+        // Requests of a reader that goes on come through several threads, and not always in order.
+        let slack = if bytes > SMALL_BYTES { SLACK_BYTES } else { 0 };
+        let follows = self.number == number && offset.abs_diff(self.end) <= slack;
+        let end = if follows { self.end.max(offset + bytes) } else { offset + bytes };
         let ahead = if follows { self.ahead } else { 0 };
         *self = Self { number, end, ahead };
         if end >= file_bytes || bytes == 0 {
@@ -103,7 +110,27 @@ impl Last {
             self.ahead = from + AHEAD_BYTES;
             return if from < file_bytes { Next::Read(from) } else { Next::Nothing };
         }
-        if offset > 0 && bytes <= SMALL_BYTES { Next::Push(end.next_multiple_of(PAGE_BYTES)) } else { Next::Nothing }
+        if offset > 0 && bytes <= SMALL_BYTES { Next::Push(offset - offset % AHEAD_BYTES) } else { Next::Nothing }
+    }
+}
+
+/// Where small reads came lately: mebibytes of files, by what stands for them.
+struct Touched([u64; WINDOWS]);
+
+impl Default for Touched {
+    fn default() -> Self {
+        Self([0; WINDOWS])
+    }
+}
+
+impl Touched {
+    /// Whether the mebibyte at `offset` was touched before; then it begins anew.
+    fn again(&mut self, number: u64, offset: u64) -> bool {
+        let window = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (offset / AHEAD_BYTES)).wrapping_add(1);
+        let slot = &mut self.0[window as usize % WINDOWS];
+        let again = *slot == window;
+        *slot = if again { 0 } else { window };
+        again
     }
 }
 
@@ -130,11 +157,11 @@ fn read(plains: &Plains, job: Job) {
     }
 }
 
-/// Gives the kernel what follows a read in the same frame, in whole pages.
+/// Gives the kernel a mebibyte of a file, in whole pages.
 fn push(plains: &Plains, notifier: &Notifier, job: Job) {
-    let Ok(bytes) = plains.some(&job.extent, job.offset, AHEAD_BYTES) else { return };
-    let ends = job.offset + bytes.len() as u64 >= job.extent.bytes;
-    let whole = if ends { bytes.len() } else { bytes.len() - bytes.len() % PAGE_BYTES as usize };
+    let end = job.extent.bytes.min(job.offset + AHEAD_BYTES);
+    let Ok(bytes) = plains.read(&job.extent, job.offset, end - job.offset) else { return };
+    let whole = if end == job.extent.bytes { bytes.len() } else { bytes.len() - bytes.len() % PAGE_BYTES as usize };
     if whole > 0 {
         // A page that is gone by now is one that nobody needs.
         let _gone = notifier.store(INodeNo(job.number), job.offset, &bytes[..whole]);
@@ -164,15 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn a_small_read_somewhere_has_the_pages_behind_it_pushed() {
+    fn a_second_small_read_in_a_mebibyte_has_all_of_it_pushed() {
         for (offset, bytes, file, expected) in [
-            (4096, 4096, MIB, Next::Push(8192)),
-            (5000, 4096, MIB, Next::Push(12288)),
+            (4096, 4096, 4 * MIB, Next::Push(0)),
+            (MIB + 5000, 4096, 4 * MIB, Next::Push(MIB)),
             (0, 4096, MIB, Next::Nothing),
             (4096, 128 << 10, MIB, Next::Nothing),
             (MIB - 4096, 4096, MIB, Next::Nothing),
         ] {
             assert_eq!(Last::default().after(7, offset, bytes, file), expected, "{offset}");
         }
+        let mut touched = Touched::default();
+        let seen: Vec<bool> = [(7, 0), (7, MIB), (8, 0), (7, MIB), (7, 0), (7, 0)].map(|(number, at)| touched.again(number, at)).into();
+        assert_eq!(seen, [false, false, false, true, true, false]);
     }
 }

@@ -16,7 +16,7 @@ pub use crate::mount::{Trust, unmount};
 use crate::store::archive::Meant;
 
 /// What decoded content may take in memory, in bytes.
-const CACHE_BYTES: u64 = 24 << 20;
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// What is to be mounted, and how.
 #[derive(Debug, Clone)]

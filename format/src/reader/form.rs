@@ -23,8 +23,10 @@ use crate::volume::Volume;
 pub(super) const MAX_RUNS: u32 = 128;
 /// How many references one call may follow.
 const MAX_STEPS: u32 = 1 << 16;
-/// Whoever wants more than this at once wants all of a frame.
-const SPARSE_BYTES: u64 = 256 << 10;
+/// Whoever wants more than this at once wants all of a frame, should it have to be decompressed.
+const SPARSE_BYTES: u64 = 64 << 10;
+/// Up to so many bytes are read from where they stand.
+const PART_BYTES: u64 = 256 << 10;
 /// The longest header of a frame.
 const MAX_FRAME_HEADER_BYTES: u64 = (1 << 20) + 8;
 
@@ -64,18 +66,20 @@ pub(super) struct Steps {
     prefixes: u8,
     /// Whether a frame is decompressed only as far as its bytes are wanted.
     sparse: bool,
+    /// Whether bytes are read from where they stand, if they stand there as they are.
+    in_place: bool,
 }
 
 impl Default for Steps {
     fn default() -> Self {
-        Self { left: MAX_STEPS, runs: MAX_RUNS, prefixes: MAX_DEPTH, sparse: false }
+        Self { left: MAX_STEPS, runs: MAX_RUNS, prefixes: MAX_DEPTH, sparse: false, in_place: false }
     }
 }
 
 impl Steps {
     /// For a read of so many bytes, of which the next one may be anywhere.
     pub(super) fn anywhere(bytes: u64) -> Self {
-        Self { sparse: bytes <= SPARSE_BYTES, ..Self::default() }
+        Self { sparse: bytes <= SPARSE_BYTES, in_place: bytes <= PART_BYTES, ..Self::default() }
     }
 
     /// Follows a run; gives what [`Steps::leave`] takes.
@@ -256,12 +260,12 @@ impl Inner {
         let at = range.offset.saturating_add(into);
         let row = volume.frame_at(at)?;
         let from = at.saturating_sub(row.stream_offset);
-        if steps.sparse
+        if steps.in_place
             && let Some(chunk) = self.frames.as_it_is(volume, &row, from, most)?
         {
             return Ok(chunk);
         }
-        let content = self.content(set, volume, &row, from.saturating_add(most), steps)?;
+        let content = self.content(set, volume, &row, from..from.saturating_add(most), steps)?;
         Ok(Chunk::of(content, from, most))
     }
 
@@ -296,14 +300,15 @@ impl Inner {
         Ok((form, run.offset..end))
     }
 
-    /// The frame of `row`, or as much of it as holds its bytes up to `end`.
-    fn content(&self, set: usize, volume: &Volume, row: &FrameRow, end: u64, steps: &mut Steps) -> Result<Arc<Content>> {
+    /// The frame of `row`, or as much of it as holds these bytes of it. Who wants its first byte is likely to go on.
+    fn content(&self, set: usize, volume: &Volume, row: &FrameRow, wanted: ops::Range<u64>, steps: &mut Steps) -> Result<Arc<Content>> {
         if let Some(content) = self.frames.at_hand(volume, row) {
             return Ok(content);
         }
         if steps.sparse
             && row.codec == 1
-            && let Some(begun) = self.frames.beginning(volume, row, end)?
+            && wanted.start > 0
+            && let Some(begun) = self.frames.beginning(volume, row, wanted.end)?
         {
             return Ok(begun);
         }
