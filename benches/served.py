@@ -76,7 +76,9 @@ def fan_out(lab, archives, blobs, goals):
 @contextlib.contextmanager
 def server(lab, archive):
     """`ocm serve` on a free port: its host and process."""
-    command = [lab.tools["ocm"], "serve", str(archive), "--listen", "127.0.0.1:0", "--spool", str(lab.fresh("spool")), "--spool-size", "4GiB"]
+    spool = lab.fresh("spool")
+    spool.mkdir()
+    command = [lab.tools["ocm"], "serve", str(archive), "--listen", "127.0.0.1:0", "--spool", str(spool), "--spool-size", "4GiB"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=lab.environment)
     try:
         found = re.search(r"http://(127\.0\.0\.1:\d+)", process.stdout.readline())

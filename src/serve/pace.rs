@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::error::{Error, Result};
 
 /// The most bytes of one part.
-pub(super) const MAX_PART_BYTES: u64 = 256 << 10;
+pub(super) const MAX_PART_BYTES: u64 = 1 << 20;
 /// The fewest: below, the work around a part costs more than the part.
 const MIN_PART_BYTES: u64 = 16 << 10;
 /// What the parts of all answers take together, in bytes.

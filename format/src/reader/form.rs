@@ -26,7 +26,7 @@ const MAX_STEPS: u32 = 1 << 16;
 /// Whoever wants more than this at once wants all of a frame, should it have to be decompressed.
 const SPARSE_BYTES: u64 = 64 << 10;
 /// Up to so many bytes are read from where they stand.
-const PART_BYTES: u64 = 256 << 10;
+const PART_BYTES: u64 = 1 << 20;
 /// The longest header of a frame.
 const MAX_FRAME_HEADER_BYTES: u64 = (1 << 20) + 8;
 
