@@ -29,6 +29,10 @@ def measure(lab, layout, huge, goals):
     if not os.access("/dev/fuse", os.W_OK) or not os.access(DROP, os.W_OK):
         print("    skipped: it takes /dev/fuse and the right to drop caches")
         return
+    missing = [name for name in ("mksquashfs", "squashfuse_ll") if shutil.which(name) is None]
+    if missing:
+        print(f"    skipped: {', '.join(missing)} is not installed")
+        return
     archive = lab.fresh("archive")
     lab.run([lab.tools["ocm"], "sync", "-q", f"oci:{layout.folder}", str(archive)])
     ready(lab, archive, huge, goals)
