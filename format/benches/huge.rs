@@ -124,7 +124,7 @@ impl Volume {
         self.index.frame(&FrameRow { stream_offset: self.stream, plain_bytes, file_offset: self.at, stored_bytes, codec: 1, digest })?;
         (self.at, self.stream) = (self.at + u64::from(STORED_BYTES), self.stream + u64::from(FRAME_BYTES));
         let blob = u64::from(FRAME_BYTES) * BLOB_FRAMES;
-        if self.stream % blob == 0 {
+        if self.stream.is_multiple_of(blob) {
             let range = Range { volume: self.header.number, offset: self.stream - blob, bytes: blob };
             let recipe = Recipe::Raw(vec![Part::Range(range)]);
             self.index.record(&Record { digest, bytes: blob, note: String::new(), recipe, plain: Plain::Own }, 0)?;

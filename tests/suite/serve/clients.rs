@@ -1,6 +1,8 @@
 //! The clients that people have, each as it comes.
 
 use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use ocm::image::Digest;
 
@@ -45,6 +47,45 @@ fn buildah_pulls_an_image() {
     std::fs::write(&policy, r#"{"default":[{"type":"insecureAcceptAnything"}]}"#).expect("written");
     buildah.args(["pull", "--quiet", "--tls-verify=false", "--signature-policy", &policy]);
     assert!(!run(buildah.arg(format!("{name}:large"))).trim().is_empty());
+}
+
+#[test]
+fn podman_pulls_an_image() {
+    let Some(mut podman) = Tool::find("podman") else { return };
+    let (home, _, _served, name) = served();
+    let store = |part: &str| home.path(&format!("store-{part}"));
+    podman.args(["--storage-driver", "vfs", "--root", &store("root"), "--runroot", &store("run")]);
+    let id = run(podman.args(["pull", "--quiet", "--tls-verify=false", &format!("{name}:large")]));
+    assert!(!id.trim().is_empty());
+}
+
+#[test]
+fn containerd_pulls_an_image() {
+    let (Some(mut containerd), Some(mut ctr)) = (Tool::find("containerd"), Tool::find("ctr")) else { return };
+    let (home, _, _served, name) = served();
+    let (socket, place) = (home.path("containerd.sock"), |part: &str| home.path(&format!("containerd-{part}")));
+    containerd.args(["--root", &place("root"), "--state", &place("state"), "--address", &socket]);
+    let daemon = containerd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let _daemon = Ends(daemon);
+    let is_up = |_| {
+        std::thread::sleep(Duration::from_millis(50));
+        Path::new(&socket).exists()
+    };
+    assert!((0..400).any(is_up), "containerd did not come up");
+    let image = format!("{name}:large");
+    let pulled =
+        run(ctr.args(["--address", &socket, "--timeout", "60s", "images", "pull", "--plain-http", "--snapshotter", "native", &image]));
+    assert!(pulled.contains("done"), "{pulled}");
+}
+
+/// A program that runs as long as the test.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _ended = self.0.wait();
+    }
 }
 
 #[test]
