@@ -1,7 +1,7 @@
 //! The content of a `.rec`: records of blobs, compressed, behind a hash (SPEC section 6).
 //!
 //! **Invariants.** Nothing is decompressed before its hash matched, and nothing that says that it is longer than
-//! [`MAX_DOCUMENT_BYTES`]. What [`close`] makes is at most [`bound`] long.
+//! [`MAX_DOCUMENT_BYTES`]. What [`close`] makes is at most `bound` long.
 //!
 //! *Not here:* what a record says (`recipe`).
 
