@@ -459,11 +459,14 @@ impl Sink for ArchiveSink {
     }
 
     async fn has(&self, _: &Repository, content: &Descriptor) -> Result<bool> {
-        Ok(self.shared.has(content))
+        let (shared, content) = (Arc::clone(&self.shared), content.clone());
+        // Not here: a command that takes a volume away may hold the turn for long, and whoever stops the run must be heard.
+        blocking(move || Ok(shared.has(&content))).await
     }
 
     async fn put(&self, _: &Repository, blob: &Blob, moved: &Moved) -> Result<Rest> {
-        if self.shared.holds(&blob.descriptor().digest) {
+        let (shared, digest) = (Arc::clone(&self.shared), blob.descriptor().digest);
+        if blocking(move || Ok(shared.holds(&digest))).await? {
             return Ok(None);
         }
         let staged = match self.stage.fetch(blob, moved).await {
