@@ -460,8 +460,7 @@ impl Sink for ArchiveSink {
 
     async fn has(&self, _: &Repository, content: &Descriptor) -> Result<bool> {
         let (shared, content) = (Arc::clone(&self.shared), content.clone());
-        // Not here: a command that takes a volume away may hold the turn for long, and whoever stops the run must be heard.
-        blocking(move || Ok(shared.has(&content))).await
+        blocking(move || Ok(shared.has(&content))).await // A command may hold the turn for long; Ctrl-C must be heard.
     }
 
     async fn put(&self, _: &Repository, blob: &Blob, moved: &Moved) -> Result<Rest> {
