@@ -202,13 +202,12 @@ pub fn decompress_into(plain: &mut Vec<u8>, stored: &[u8], plain_bytes: usize, p
     if made == Some(plain_bytes) { Ok(()) } else { Err(wrong("it does not decompress")) }
 }
 
-/// The first `bytes` of what `stored` holds, in place of what `plain` holds; less than all of it. The caller has verified `stored`.
-pub fn decompress_beginning(plain: &mut Vec<u8>, stored: &[u8], bytes: usize) -> Result<()> {
+/// The beginning of what `stored` holds, as much as `plain` has room for; less than all of it. The caller has verified `stored`.
+pub fn decompress_beginning(plain: &mut [u8], stored: &[u8]) -> Result<()> {
     thread_local! {
         static CONTEXT: RefCell<Option<zstd_safe::DCtx<'static>>> = const { RefCell::new(None) };
     }
-    plain.clear();
-    plain.resize(bytes, 0);
+    let bytes = plain.len();
     let made = CONTEXT.with_borrow_mut(|kept| {
         if kept.is_none() {
             *kept = zstd_safe::DCtx::try_create();
@@ -216,7 +215,7 @@ pub fn decompress_beginning(plain: &mut Vec<u8>, stored: &[u8], bytes: usize) ->
         let context = kept.as_mut()?;
         context.reset(ResetDirective::SessionOnly).ok()?;
         context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
-        let mut out = zstd_safe::OutBuffer::around(plain.as_mut_slice());
+        let mut out = zstd_safe::OutBuffer::around(plain);
         let mut from = zstd_safe::InBuffer::around(stored);
         while out.pos() < bytes {
             let before = (out.pos(), from.pos());
@@ -284,15 +283,15 @@ mod tests {
         let plain: Vec<u8> = (0..1u32 << 18).flat_map(|n| (n / 7).to_le_bytes()).collect();
         let mut wrapped = Vec::new();
         wrap(&mut &plain[..], u32::MAX >> 8, &mut wrapped).expect("wrapped");
-        let mut begun = vec![7; 9];
         for stored in [compress(&plain, 3).expect("compressed"), wrapped] {
             for bytes in [1, 4096, MAX_BLOCK, MAX_BLOCK + 1, plain.len() - 1] {
-                decompress_beginning(&mut begun, &stored, bytes).expect("decompressed");
+                let mut begun = vec![7; bytes];
+                decompress_beginning(&mut begun, &stored).expect("decompressed");
                 assert!(begun == plain[..bytes], "{bytes}");
             }
-            assert!(decompress_beginning(&mut begun, &stored[..stored.len() / 2], plain.len() - 1).is_err());
+            assert!(decompress_beginning(&mut vec![0; plain.len() - 1], &stored[..stored.len() / 2]).is_err());
         }
-        assert!(decompress_beginning(&mut begun, b"no frame at all", 10).is_err());
+        assert!(decompress_beginning(&mut [0; 10], b"no frame at all").is_err());
     }
 
     #[test]

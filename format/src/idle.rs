@@ -8,6 +8,8 @@ use std::sync::Mutex;
 
 use crate::cache::lock;
 
+/// Allocating less than this costs next to nothing, and it would take the room of what does.
+const MIN_KEPT_BYTES: usize = 64 << 10;
 /// Bytes in buffers that nobody uses.
 const MAX_IDLE_BYTES: usize = 8 << 20;
 
@@ -28,6 +30,9 @@ impl Idle {
 
     /// A buffer that nobody uses any more.
     pub(crate) fn give(&self, buffer: Vec<u8>) {
+        if buffer.capacity() < MIN_KEPT_BYTES {
+            return;
+        }
         let mut buffers = lock(&self.0);
         let idle = buffers.iter().fold(buffer.capacity(), |sum, buffer| sum.saturating_add(buffer.capacity()));
         if idle <= MAX_IDLE_BYTES {
@@ -46,9 +51,11 @@ mod tests {
     #[test]
     fn buffers_are_used_again_and_few_are_kept() {
         let idle = Idle::default();
-        idle.give(Vec::with_capacity(1000));
-        assert!(idle.take(2000).capacity() == 0 && idle.take(400).capacity() == 0);
-        assert!(idle.take(900).capacity() >= 1000);
+        idle.give(Vec::with_capacity(100));
+        assert_eq!(idle.take(100).capacity(), 0, "it is too small to be kept");
+        idle.give(Vec::with_capacity(100_000));
+        assert!(idle.take(200_000).capacity() == 0 && idle.take(40_000).capacity() == 0);
+        assert!(idle.take(90_000).capacity() >= 100_000);
         (0..100).for_each(|_| idle.give(Vec::with_capacity(1 << 20)));
         let kept: usize = lock(&idle.0).iter().map(Vec::capacity).sum();
         assert!(kept <= MAX_IDLE_BYTES, "{kept}");

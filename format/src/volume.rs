@@ -141,6 +141,12 @@ impl Volume {
         read_exact(&self.file, offset, buffer).map_err(|error| self.placed(error))
     }
 
+    /// Has the disk bring what will be read; a file system that cannot is asked in vain.
+    pub(crate) fn will_read(&self, offset: u64, bytes: usize) {
+        let bytes = u64::try_from(bytes).ok().and_then(std::num::NonZeroU64::new);
+        let _in_vain = rustix::fs::fadvise(&self.file, offset, bytes, rustix::fs::Advice::WillNeed);
+    }
+
     /// `bytes` bytes from `offset` of the file. The caller has checked `bytes` against a limit.
     pub(crate) fn read_vec(&self, offset: u64, bytes: usize) -> Result<Vec<u8>> {
         let mut buffer = vec![0; bytes];

@@ -4,11 +4,11 @@
 //! done. Pages are pushed from their own thread alone, since the kernel may make that wait for a read that another one answers.
 //! What is wrong here is nobody's concern: whoever needs the bytes asks for them.
 //!
-//! - A blob that is read in order has its next mebibyte read into the cache of frames.
+//! - A blob that is read in order has its next mebibytes read into the cache of frames, two at once.
 //! - Where a second small read comes into the same mebibyte, all of that goes into the kernel's pages, so that the next small reads there
 //!   never leave the kernel. The first one alone is no reason: there may be no other.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use fuser::{INodeNo, Notifier};
@@ -20,6 +20,12 @@ use crate::error::{Error, Result};
 
 /// How much is brought at once.
 const AHEAD_BYTES: u64 = 1 << 20;
+/// How far ahead of a reader things are brought. It is what two processors decompress at once.
+const FAR_BYTES: u64 = 2 * AHEAD_BYTES;
+/// Threads that read ahead.
+const READ_THREADS: usize = 2;
+/// A read that is large enough to have all of a frame decompressed.
+const LARGE_BYTES: u64 = 128 << 10;
 /// The largest read that counts as small.
 const SMALL_BYTES: u64 = 64 << 10;
 /// How far a large read may be from where the one before ended, and still go on from there.
@@ -70,10 +76,10 @@ impl Ahead {
     /// Starts the threads. Pages are pushed as soon as there is a `notifier`, where they are to be pushed at all.
     pub(super) fn start(view: &Arc<View>, notifier: &Arc<OnceLock<Notifier>>, pushes: bool) -> Result<Self> {
         let reader = Arc::clone(view);
-        let reads = worker("read-ahead", move |job| read(&reader.plains, job))?;
+        let reads = workers("read-ahead", READ_THREADS, move |job| read(&reader.plains, job))?;
         let (pusher, notifier) = (Arc::clone(view), Arc::clone(notifier));
         let push = move |job: Job| notifier.get().map_or((), |notifier| push(&pusher.plains, notifier, job));
-        let pushes = pushes.then(|| worker("page-push", push)).transpose()?;
+        let pushes = pushes.then(|| workers("page-push", 1, push)).transpose()?;
         Ok(Self { last: Mutex::new([Last::default(); READERS]), touched: Mutex::default(), reads, pushes })
     }
 
@@ -103,10 +109,10 @@ impl Last {
             return Next::Nothing;
         }
         if follows {
-            if end + AHEAD_BYTES / 2 < ahead {
+            let from = ahead.max(end);
+            if from >= end + FAR_BYTES {
                 return Next::Nothing;
             }
-            let from = ahead.max(end);
             self.ahead = from + AHEAD_BYTES;
             return if from < file_bytes { Next::Read(from) } else { Next::Nothing };
         }
@@ -138,18 +144,33 @@ fn place(number: u64) -> usize {
     (number ^ (number >> 17) ^ (number >> 41)) as usize % READERS
 }
 
-/// A thread that does what it is sent, until nobody sends any more.
-fn worker(name: &str, mut work: impl FnMut(Job) + Send + 'static) -> Result<SyncSender<Job>> {
+/// Threads that do what they are sent, until nobody sends any more.
+fn workers(name: &str, count: usize, work: impl Fn(Job) + Send + Sync + 'static) -> Result<SyncSender<Job>> {
     let (sender, receiver) = sync_channel(WAITING);
-    let run = move || receiver.iter().for_each(&mut work);
-    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-    started.map(|_| sender).map_err(|error| Error::io("starting a thread", &error))
+    let shared = Arc::new((Mutex::new(receiver), work));
+    for _ in 0..count {
+        let shared = Arc::clone(&shared);
+        let run = move || std::iter::from_fn(|| next(&shared.0)).for_each(&shared.1);
+        let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+        started.map_err(|error| Error::io("starting a thread", &error))?;
+    }
+    Ok(sender)
 }
 
-/// Reads what comes next, so that it is in the cache.
+fn next(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
+    held(jobs).recv().ok()
+}
+
+/// Reads what comes next, so that it is in the cache. Its end is read first: its beginning may lie in a frame that is being decompressed
+/// for the mebibyte before.
 fn read(plains: &Plains, job: Job) {
-    let (mut at, end) = (job.offset, job.offset + AHEAD_BYTES);
-    while at < end {
+    let end = job.extent.bytes.min(job.offset + AHEAD_BYTES);
+    let last = job.offset.max(end.saturating_sub(LARGE_BYTES));
+    if plains.some(&job.extent, last, LARGE_BYTES).is_err() {
+        return;
+    }
+    let mut at = job.offset;
+    while at < last {
         match plains.some(&job.extent, at, end - at) {
             Ok(bytes) if !bytes.is_empty() => at += bytes.len() as u64,
             _ => return,
@@ -185,7 +206,7 @@ mod tests {
                 Next::Push(from) => panic!("{from}"),
             }
         }
-        assert_eq!(asked[0], 2 * part, "the second read in a row");
+        assert_eq!(asked[..2], [2 * part, 2 * part + MIB], "from the second read in a row on");
         assert!(asked.windows(2).all(|two| two[1] == two[0] + MIB), "{asked:?}");
         assert!(asked.last().is_some_and(|last| *last + MIB >= file), "{asked:?}");
     }

@@ -196,6 +196,20 @@ mod tests {
     }
 
     #[test]
+    fn a_million_tags_are_a_directory_of_a_million() {
+        let root = Item { root: item("a:1", "1").root, ..Item::image("quay.io/a/b:x".parse().expect("a name")) };
+        let tagged = |n: u32| Item { origin: format!("quay.io/a/b:t{n}").parse().expect("a name"), ..root.clone() };
+        let names = Names::of(&Contents::new((0..1_000_000).map(tagged)));
+        let child = |folder, name: &str| match names.find(folder, name.as_bytes()) {
+            Some(Number::Folder(folder)) => folder,
+            other => panic!("{name}: {other:?}"),
+        };
+        let repository = ["quay.io", "a", "b"].iter().fold(0, |folder, name| child(folder, name));
+        assert!(names.get(repository, 999_999).is_some() && names.get(repository, 1_000_000).is_none());
+        assert!(names.find(repository, b"t777777").is_some());
+    }
+
+    #[test]
     fn hostile_names_are_shown_harmless() {
         for (name, expected) in [
             ("linux-amd64", "linux-amd64"),

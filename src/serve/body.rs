@@ -1,9 +1,9 @@
 //! [`Body`]: what an answer sends: bytes, stretches of a blob, or nothing.
 //!
 //! **Invariants.** Its length is known before it begins. What cannot be read, or does not check, ends the connection before the last byte:
-//! it never looks like a success. One part is read ahead, no more, and only as fast as the client takes them.
+//! it never looks like a success.
 //!
-//! *Not here:* where bytes come from (`source`), what is counted at the end (`tally`).
+//! *Not here:* how a stretch is read (`flow`), what is counted at the end (`tally`).
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,17 +13,19 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::task::JoinHandle;
 
+use super::flow::{Flow, flow};
 use super::range::Stretch;
 use super::source::Source;
 use super::tally::Tally;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What an answer sends.
 pub(super) struct Body {
     steps: VecDeque<Step>,
     flow: Option<Flow>,
+    /// Bytes of the flow that are to be sent next.
+    ready: VecDeque<Bytes>,
     source: Option<Arc<Source>>,
     left_bytes: u64,
     tally: Option<Tally>,
@@ -35,15 +37,6 @@ pub(super) enum Step {
     Bytes(Bytes),
     /// A stretch of the blob.
     Stretch(Stretch),
-}
-
-/// A stretch that is being sent.
-struct Flow {
-    source: Arc<Source>,
-    at: u64,
-    end: u64,
-    ready: VecDeque<Bytes>,
-    reading: Option<JoinHandle<Result<Vec<Bytes>>>>,
 }
 
 impl Body {
@@ -66,7 +59,7 @@ impl Body {
 
     fn of(steps: VecDeque<Step>, source: Option<Arc<Source>>) -> Self {
         let left_bytes = steps.iter().map(Step::len).sum();
-        Self { steps, flow: None, source, left_bytes, tally: None }
+        Self { steps, flow: None, ready: VecDeque::new(), source, left_bytes, tally: None }
     }
 
     /// How many bytes are left.
@@ -82,15 +75,22 @@ impl Body {
     /// The next bytes.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
             if let Some(flow) = &mut self.flow {
-                match ready!(flow.poll_next(cx)) {
-                    Some(bytes) => return Poll::Ready(Some(bytes)),
+                match ready!(flow.as_mut().poll_next(cx)) {
+                    Some(Ok(part)) => {
+                        self.ready = part.into();
+                        continue;
+                    }
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => self.flow = None,
                 }
             }
             match (self.steps.pop_front(), &self.source) {
                 (Some(Step::Bytes(bytes)), _) => return Poll::Ready(Some(Ok(bytes))),
-                (Some(Step::Stretch(stretch)), Some(source)) => self.flow = Some(Flow::new(source.clone(), stretch)),
+                (Some(Step::Stretch(stretch)), Some(source)) => self.flow = Some(flow(source.clone(), stretch)),
                 _ => return Poll::Ready(None),
             }
         }
@@ -136,42 +136,5 @@ impl hyper::body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left_bytes)
-    }
-}
-
-impl Flow {
-    fn new(source: Arc<Source>, stretch: Stretch) -> Self {
-        Self { source, at: stretch.start, end: stretch.end, ready: VecDeque::new(), reading: None }
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        loop {
-            if self.reading.is_none() && self.at < self.end {
-                let (source, at, end) = (self.source.clone(), self.at, self.end);
-                self.reading = Some(tokio::spawn(async move { source.part(at, end).await }));
-            }
-            if let Some(bytes) = self.ready.pop_front() {
-                return Poll::Ready(Some(Ok(bytes)));
-            }
-            let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
-            let read = ready!(Pin::new(reading).poll(cx));
-            self.reading = None;
-            match read.unwrap_or_else(|_| Err(Error::failed("a read of this server ended badly"))) {
-                Ok(pieces) => {
-                    self.at += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-                    self.ready = pieces.into();
-                }
-                Err(error) => {
-                    self.at = self.end;
-                    return Poll::Ready(Some(Err(error)));
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Flow {
-    fn drop(&mut self) {
-        self.reading.iter().for_each(JoinHandle::abort);
     }
 }

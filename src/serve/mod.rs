@@ -13,6 +13,7 @@ mod blobs;
 mod body;
 mod content;
 mod credentials;
+mod flow;
 mod guarded;
 mod holdings;
 #[cfg(test)]

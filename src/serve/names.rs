@@ -146,6 +146,20 @@ mod tests {
     }
 
     #[test]
+    fn a_million_tags_are_found_and_listed_from_any_place() {
+        let tagged = |n: u32| Item {
+            root: Some(Descriptor::new("", Digest::of(b"1"), 1)),
+            ..Item::image(format!("quay.io/a/b:t{n:06}").parse().expect("a name"))
+        };
+        let contents = Contents::new((0..1_000_000).map(tagged));
+        let names = Names::of(&contents);
+        let repository = names.find("a/b").expect("there");
+        assert_eq!(names.tags(repository, Some("t500000")).next(), Some("t500001"));
+        assert_eq!(names.tags(repository, Some("t999998")).count(), 1);
+        assert!(names.tagged(repository, "t777777", &contents).is_some());
+    }
+
+    #[test]
     fn an_image_by_digest_has_its_digest_as_tag_and_what_is_missing_has_no_name() {
         let digest = Digest::of(b"root");
         let root = Some(Descriptor::new("", digest, 1));

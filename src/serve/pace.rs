@@ -18,8 +18,10 @@ pub(super) const MAX_PART_BYTES: u64 = 1 << 20;
 const MIN_PART_BYTES: u64 = 16 << 10;
 /// What the parts of all answers take together, in bytes.
 const BUDGET_BYTES: u64 = 32 << 20;
-/// How many parts an answer holds at a time: one being sent, one waiting, one being read.
-const PARTS_HELD: u64 = 3;
+/// How many parts of an answer are read at once.
+pub(super) const READS_AHEAD: usize = 2;
+/// How many parts an answer holds at a time: one being sent, and those that are read or wait.
+const PARTS_HELD: u64 = 1 + READS_AHEAD as u64;
 
 /// The pace of all reads of a server.
 pub(super) struct Pace {

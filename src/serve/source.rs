@@ -1,9 +1,9 @@
 //! [`Source`]: where an answer has the bytes of a blob from: the archive, or a copy in the spool.
 //!
-//! **Invariants.** Reads run at the server's pace. The last byte of a blob that is read whole comes only after its digest matched. A copy
+//! **Invariants.** Reads run at the server's pace. The last byte of a blob that is read whole is good only after its digest matched. A copy
 //! that cannot be made hurts nobody: who follows it goes on with the archive where it stood.
 //!
-//! *Not here:* the order of parts and how they are sent (`body`).
+//! *Not here:* the order of parts (`flow`) and how they are sent (`body`).
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::pace::{Pace, Share};
 use super::proof::Proof;
+use super::range::Stretch;
 use super::spool::Copy;
 use crate::error::{Error, Result};
 use crate::image::inside::Form;
@@ -35,45 +36,43 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Bytes from `at` on, at least one and none from `end` on.
-    pub(super) async fn part(&self, at: u64, end: u64) -> Result<Vec<Bytes>> {
-        let until = end.min(at.saturating_add(self.share.part_bytes()));
-        let origin = self.origin.clone();
-        if let Some(copy) = &self.copy
-            && let Some(there) = copy.reaches(at).await
-        {
-            let copy = copy.clone();
-            let read = move || {
-                let bytes = copy.read(at, until.min(there) - at)?;
-                origin.took(at, &bytes)?;
-                Ok(vec![bytes])
-            };
-            return self.origin.pace.run(read).await;
+    /// The bytes of `part`.
+    pub(super) async fn part(&self, part: Stretch) -> Result<Vec<Bytes>> {
+        let (mut pieces, mut copied) = (Vec::new(), part.start);
+        while let Some(copy) = self.copy.as_ref().filter(|_| copied < part.end) {
+            let Some(there) = copy.reaches(copied).await else { break };
+            let (copy, end) = (copy.clone(), part.end.min(there));
+            pieces.push(self.origin.pace.run(move || copy.read(copied, end - copied)).await?);
+            copied = end;
         }
-        self.origin.pace.run(move || gather(&origin, at, until)).await
+        if copied < part.end {
+            let origin = self.origin.clone();
+            pieces.extend(self.origin.pace.run(move || origin.gather(copied, part.end)).await?);
+        }
+        Ok(pieces)
     }
 }
 
 impl Origin {
-    /// Tells the check of bytes that were read; with the last of them, the verdict must be good.
-    fn took(&self, at: u64, bytes: &Bytes) -> Result<()> {
-        let Some(proof) = &self.proof else { return Ok(()) };
-        proof.feed(at, bytes);
-        if at + bytes.len() as u64 == self.size { proof.verdict() } else { Ok(()) }
-    }
-}
-
-/// The bytes of a blob from `start` up to `end`, as they lie together. Blocks.
-pub(super) fn gather(origin: &Origin, start: u64, end: u64) -> Result<Vec<Bytes>> {
-    let (mut pieces, mut at) = (Vec::new(), start);
-    while at < end {
-        let bytes = origin.inside.read(&origin.digest, Form::Stored, at, end - at)?;
-        if bytes.is_empty() || bytes.len() as u64 > end - at {
-            return Err(Error::damaged(format!("{}: it has not the {} bytes that it should have", origin.digest, origin.size)));
+    /// Tells the check of the blob, if there is one, of bytes that were read; all before them were told of.
+    pub(super) async fn check(&self, at: u64, pieces: &[Bytes]) -> Result<()> {
+        match &self.proof {
+            Some(proof) => proof.tell(at, pieces, &self.pace).await,
+            None => Ok(()),
         }
-        origin.took(at, &bytes)?;
-        at += bytes.len() as u64;
-        pieces.push(bytes);
     }
-    Ok(pieces)
+
+    /// The bytes from `start` up to `end`, as they lie together. Blocks.
+    pub(super) fn gather(&self, start: u64, end: u64) -> Result<Vec<Bytes>> {
+        let (mut pieces, mut at) = (Vec::new(), start);
+        while at < end {
+            let bytes = self.inside.read(&self.digest, Form::Stored, at, end - at)?;
+            if bytes.is_empty() || bytes.len() as u64 > end - at {
+                return Err(Error::damaged(format!("{}: it has not the {} bytes that it should have", self.digest, self.size)));
+            }
+            at += bytes.len() as u64;
+            pieces.push(bytes);
+        }
+        Ok(pieces)
+    }
 }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::metrics::Metrics;
-use super::source::{Origin, gather};
+use super::source::Origin;
 use crate::error::{Error, Result};
 use crate::image::Digest;
 
@@ -102,13 +102,14 @@ impl Spool {
         while at < copy.size && !self.is_abandoned(&copy) {
             let (read, into) = (origin.clone(), copy.clone());
             let step = move || {
-                let pieces = gather(&read, at, (at + STEP_BYTES).min(read.size))?;
-                into.write(at, &pieces)
+                let pieces = read.gather(at, (at + STEP_BYTES).min(read.size))?;
+                into.write(at, &pieces).map(|()| pieces)
             };
-            match origin.pace.run(step).await {
-                Ok(bytes) => at += bytes,
-                Err(_) => break,
+            let Ok(pieces) = origin.pace.run(step).await else { break };
+            if origin.check(at, &pieces).await.is_err() {
+                break;
             }
+            at += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
             if at < copy.size {
                 copy.grown.send_replace(Grown::Part(at));
             }
@@ -180,14 +181,14 @@ impl Copy {
         Ok(part.into())
     }
 
-    /// Writes `pieces` one after the other; answers how many bytes they were.
-    fn write(&self, offset: u64, pieces: &[Bytes]) -> Result<u64> {
+    /// Writes `pieces` one after the other.
+    fn write(&self, offset: u64, pieces: &[Bytes]) -> Result<()> {
         let mut at = offset;
         for piece in pieces {
             self.file.write_all_at(piece, at).map_err(|error| self.failed(&error))?;
             at += piece.len() as u64;
         }
-        Ok(at - offset)
+        Ok(())
     }
 
     fn failed(&self, error: &io::Error) -> Error {

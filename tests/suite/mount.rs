@@ -74,6 +74,42 @@ async fn any_part_of_a_blob_is_what_it_was_mapped_or_read() {
     run(python.args(["-c", script]).current_dir(seen.at("blobs/sha256")));
 }
 
+/// How many reads the soak takes.
+const SOAK_READS: u64 = 1_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_soak_of_random_reads_gives_no_wrong_byte_and_memory_stays() {
+    let images = [("one", Image::generated(1, 6_000_000)), ("two", Image::of([Layer::tree(7, 3_000_000), Layer::tree(8, 3_000_000).zstd()]))];
+    let archive = Archive::of(&images).await;
+    let Some(seen) = Seen::mount(&archive, &[]) else { return };
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (seen, archive) = (&seen, &archive);
+            scope.spawn(move || soak(seen, archive, thread, SOAK_READS / 4));
+        }
+    });
+    let bytes = seen.resident_bytes();
+    assert!(bytes <= 80 << 20, "{} MiB", bytes >> 20);
+    assert!(seen.status().contains("nothing is known to be damaged or missing"), "{}", seen.status());
+}
+
+/// Reads so many parts of blobs, in files that are opened anew now and then and that the kernel then has nothing of.
+fn soak(seen: &Seen, archive: &Archive, seed: u64, reads: u64) {
+    let originals: Vec<_> = archive.layout.digests().into_iter().map(|digest| (archive.layout.read(&digest), digest)).collect();
+    let mut random = Random::new(seed + 1);
+    for _ in 0..reads / 100 {
+        let (original, digest) = &originals[random.below(originals.len() as u64) as usize];
+        let file = std::fs::File::open(seen.at(&format!("blobs/sha256/{}", digest.hex()))).expect("a blob");
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("advice");
+        for _ in 0..100 {
+            let (at, most) = (random.below(original.len() as u64 + 1), random.below(20_000) + 1);
+            let mut part = vec![0; most as usize];
+            let count = file.read_at(&mut part, at).expect("bytes");
+            assert!(part[..count] == original[at as usize..][..count], "{digest} at {at}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_of_sets_is_one_file_system() {
     let archive = Archive::of(&[("one", Image::generated(1, 400_000))]).await;

@@ -7,6 +7,7 @@
 
 pub mod certificates;
 pub mod deliver;
+pub mod disks;
 pub mod fault;
 pub mod images;
 pub mod layers;

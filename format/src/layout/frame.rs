@@ -39,14 +39,21 @@ impl Codec {
     /// The SHA-256 that covers a frame: of what its prefix is, as the frame header has it, and of the zstd frame.
     #[must_use]
     pub fn digest(&self, stored: &[u8]) -> Digest {
+        let mut hasher = self.hasher();
+        hasher.update(stored);
+        hasher.finish()
+    }
+
+    /// What makes that digest, when it is given the zstd frame.
+    #[must_use]
+    pub fn hasher(&self) -> Hasher {
         let mut hasher = Hasher::sha256();
         if let Self::Prefix { runs, .. } = self {
             let mut bytes = Vec::new();
             put_runs(&mut bytes, runs);
             hasher.update(&bytes);
         }
-        hasher.update(stored);
-        hasher.finish()
+        hasher
     }
 }
 

@@ -265,8 +265,15 @@ impl Inner {
         {
             return Ok(chunk);
         }
-        let content = self.content(set, volume, &row, from..from.saturating_add(most), steps)?;
-        Ok(Chunk::of(content, from, most))
+        // Who wants its first byte is likely to go on.
+        if steps.sparse
+            && row.codec == 1
+            && from > 0
+            && let Some(few) = self.frames.a_few(volume, &row, from..from.saturating_add(most))?
+        {
+            return Ok(few);
+        }
+        Ok(Chunk::of(self.frame(set, volume, &row, steps)?, from, most))
     }
 
     fn in_run(&self, set: usize, run: &Run, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
@@ -298,21 +305,6 @@ impl Inner {
         let end = run.offset.checked_add(run.bytes).filter(|end| *end <= form.bytes);
         let end = end.ok_or_else(|| Error::damaged(format!("a run of blob {} ends beyond it", run.digest)))?;
         Ok((form, run.offset..end))
-    }
-
-    /// The frame of `row`, or as much of it as holds these bytes of it. Who wants its first byte is likely to go on.
-    fn content(&self, set: usize, volume: &Volume, row: &FrameRow, wanted: ops::Range<u64>, steps: &mut Steps) -> Result<Arc<Content>> {
-        if let Some(content) = self.frames.at_hand(volume, row) {
-            return Ok(content);
-        }
-        if steps.sparse
-            && row.codec == 1
-            && wanted.start > 0
-            && let Some(begun) = self.frames.beginning(volume, row, wanted.end)?
-        {
-            return Ok(begun);
-        }
-        self.frame(set, volume, row, steps)
     }
 
     fn frame(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Arc<Content>> {

@@ -22,6 +22,10 @@ use crate::volume::Volume;
 const ENTRY_OVERHEAD_BYTES: u64 = 256;
 /// So many frames are known to hold their content as it is.
 const MAX_WRAPPED: usize = 1 << 16;
+/// So many frames are remembered that a few bytes were wanted of.
+const MAX_BEGUN: usize = 1 << 10;
+/// How much of a frame is hashed at once.
+const PIECE_BYTES: usize = 64 << 10;
 /// The beginning of a frame is decompressed in steps of a block of zstd.
 const STEP_BYTES: u64 = 128 << 10;
 
@@ -95,24 +99,18 @@ impl Drop for Content {
 /// Frames and verbatim blobs, by the volume's serial number and the offset in the file.
 pub(super) struct Frames {
     cache: Cache<(u64, u64), Content>,
-    /// Beginnings of frames of which no more was wanted.
-    begun: Cache<(u64, u64), Content>,
+    /// Frames that a few bytes were wanted of.
+    begun: Mutex<Known>,
     /// Frames that were verified and hold their content as it is.
-    wrapped: Mutex<HashSet<(u64, u64)>>,
+    wrapped: Mutex<Known>,
     plain: Arc<Idle>,
     stored: Idle,
 }
 
 impl Frames {
     pub(super) fn new(budget_bytes: u64) -> Self {
-        let eighth = budget_bytes / 8;
-        let (cache, begun) = (Cache::new(budget_bytes.saturating_sub(eighth)), Cache::new(eighth));
-        Self { cache, begun, wrapped: Mutex::default(), plain: Arc::default(), stored: Idle::default() }
-    }
-
-    /// The frame of `row`, if it is at hand.
-    pub(super) fn at_hand(&self, volume: &Volume, row: &FrameRow) -> Option<Arc<Content>> {
-        self.cache.get((volume.cache().1, row.file_offset))
+        let (begun, wrapped) = (Known::new(MAX_BEGUN), Known::new(MAX_WRAPPED));
+        Self { cache: Cache::new(budget_bytes), begun, wrapped, plain: Arc::default(), stored: Idle::default() }
     }
 
     /// The plain bytes of the frame of `row`; `prefix` is what its header says of its prefix, and the bytes of that.
@@ -124,33 +122,41 @@ impl Frames {
     /// Bytes of the frame of `row` from `from`, at most `most`, read from where they stand in the file; `None` where they do not stand there
     /// as they are, or where the frame was not verified since the file was written to.
     pub(super) fn as_it_is(&self, volume: &Volume, row: &FrameRow, from: u64, most: u64) -> Result<Option<Chunk>> {
-        let known = lock(&self.wrapped).contains(&(volume.cache().1, row.file_offset));
+        let known = lock(&self.wrapped).frames.contains(&(volume.cache().1, row.file_offset));
         if !known || !volume.is_as_opened() {
             return Ok(None);
         }
         let (offset, bytes) = frame::in_wrapped(from, row.plain_bytes.into());
         let bytes = crate::error::cap(bytes.min(most), MAX_FRAME_BYTES, "frame")?;
-        let mut content = Content { bytes: self.plain.take(bytes), idle: Arc::clone(&self.plain) };
+        let mut content = self.own(self.plain.take(bytes));
         content.bytes.resize(bytes, 0);
         volume.read_at(row.file_offset.saturating_add(offset), &mut content.bytes)?;
         Ok(Some(Chunk::of(Arc::new(content), 0, most)))
     }
 
-    /// The beginning of the frame of `row`, which has no prefix, up to `end` of its plain bytes or more; `None` where decompressing all of
-    /// it is the better bargain: it was begun before, or little of it would be left.
-    pub(super) fn beginning(&self, volume: &Volume, row: &FrameRow, end: u64) -> Result<Option<Arc<Content>>> {
+    /// A few bytes of the frame of `row`, which has no prefix; only what is before them is decompressed too. `None` where decompressing all
+    /// of it is the better bargain: it is at hand, somebody read in it lately, or little of it would be left.
+    pub(super) fn a_few(&self, volume: &Volume, row: &FrameRow, wanted: Range<u64>) -> Result<Option<Chunk>> {
+        let end = wanted.end.div_ceil(STEP_BYTES).saturating_mul(STEP_BYTES);
         let key = (volume.cache().1, row.file_offset);
-        let end = end.div_ceil(STEP_BYTES).saturating_mul(STEP_BYTES);
-        if let Some(begun) = self.begun.get(key) {
-            return Ok((begun.len() >= end).then_some(begun));
-        }
-        if end.saturating_add(STEP_BYTES) > row.plain_bytes.into() {
+        if end.saturating_add(STEP_BYTES) > row.plain_bytes.into() || self.cache.get(key).is_some() || !lock(&self.begun).turn(key) {
             return Ok(None);
         }
-        let load = || self.begin(volume, row, end).map_err(|error| volume.placed(error.at(row.file_offset)));
-        let begun = self.begun.get_or_load(key, load)?;
-        // Another thread may have begun it with less.
-        Ok((begun.len() >= end).then_some(begun))
+        let placed = |error: Error| volume.placed(error.at(row.file_offset));
+        let bytes = |count: u64| crate::error::cap(count, MAX_FRAME_BYTES, "frame").map_err(placed);
+        // Of the size of a whole frame, as those are that wait.
+        let mut room = self.plain.take(bytes(row.plain_bytes.into())?);
+        let (start, end) = (bytes(wanted.start)?, bytes(wanted.end)?);
+        if room.len() < end {
+            room.resize(end, 0);
+        }
+        let made = self.make(volume, row, &Codec::Zstd, |stored| {
+            frame::decompress_beginning(room.get_mut(..end).unwrap_or_default(), stored)?;
+            Ok(room.get(start..end).unwrap_or_default().to_vec())
+        });
+        self.plain.give(room);
+        let few = made.map_err(placed)?;
+        Ok(Some(Chunk::of(Arc::new(self.own(few)), 0, u64::MAX)))
     }
 
     /// Memory for so many bytes, used again where there is some.
@@ -182,51 +188,66 @@ impl Frames {
     fn load(&self, volume: &Volume, row: &FrameRow, prefix: Option<(&Codec, &[u8])>) -> Result<Content> {
         let plain_bytes = crate::error::cap(row.plain_bytes.into(), MAX_FRAME_BYTES, "frame")?;
         let (codec, prefix) = prefix.map_or((&Codec::Zstd, None), |(codec, prefix)| (codec, Some(prefix)));
-        self.make(volume, row, codec, plain_bytes, |stored, plain| frame::decompress_into(plain, stored, plain_bytes, prefix))
+        let mut content = self.own(self.plain.take(plain_bytes));
+        self.make(volume, row, codec, |stored| frame::decompress_into(&mut content.bytes, stored, plain_bytes, prefix))?;
+        Ok(content)
     }
 
-    fn begin(&self, volume: &Volume, row: &FrameRow, end: u64) -> Result<Content> {
-        let bytes = crate::error::cap(end, MAX_FRAME_BYTES, "frame")?;
-        self.make(volume, row, &Codec::Zstd, bytes, |stored, plain| frame::decompress_beginning(plain, stored, bytes))
-    }
-
-    fn know_wrapped(&self, key: (u64, u64)) {
-        let mut wrapped = lock(&self.wrapped);
-        if wrapped.len() >= MAX_WRAPPED {
-            wrapped.clear();
-        }
-        wrapped.insert(key);
-    }
-
-    /// Reads the frame of `row`, verifies it, and has `decompress` make `plain_bytes` bytes of it.
-    fn make(
-        &self,
-        volume: &Volume,
-        row: &FrameRow,
-        codec: &Codec,
-        plain_bytes: usize,
-        decompress: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<()>,
-    ) -> Result<Content> {
+    /// Reads the frame of `row`, verifies it, and has `decompress` make something of it.
+    fn make<T>(&self, volume: &Volume, row: &FrameRow, codec: &Codec, decompress: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
         let stored_bytes = crate::error::cap(row.stored_bytes.into(), MAX_FRAME_BYTES.saturating_mul(2), "frame")?;
         let mut buffer = self.stored.take(stored_bytes);
         if buffer.len() < stored_bytes {
             buffer.resize(stored_bytes, 0);
         }
-        let mut content = Content { bytes: self.plain.take(plain_bytes), idle: Arc::clone(&self.plain) };
         let stored = buffer.get_mut(..stored_bytes).unwrap_or_default();
-        let made = verified(volume, row, codec, stored).and_then(|stored| decompress(stored, &mut content.bytes));
+        let made = verified(volume, row, codec, stored).and_then(|stored| decompress(stored));
         if made.is_ok() && frame::is_wrapped(stored, usize::try_from(row.plain_bytes).unwrap_or_default()) {
-            self.know_wrapped((volume.cache().1, row.file_offset));
+            lock(&self.wrapped).add((volume.cache().1, row.file_offset));
         }
         self.stored.give(buffer);
-        made.map(|()| content)
+        made
     }
 }
 
-/// Reads the frame of `row` into `stored`, and verifies it.
+/// Frames that something is known of, as many as there is room for.
+struct Known {
+    frames: HashSet<(u64, u64)>,
+    most: usize,
+}
+
+impl Known {
+    fn new(most: usize) -> Mutex<Self> {
+        Mutex::new(Self { frames: HashSet::new(), most })
+    }
+
+    fn add(&mut self, key: (u64, u64)) {
+        if self.frames.len() >= self.most {
+            self.frames.clear();
+        }
+        self.frames.insert(key);
+    }
+
+    /// Adds one, or takes it out where it is known; whether it was added.
+    fn turn(&mut self, key: (u64, u64)) -> bool {
+        let added = !self.frames.remove(&key);
+        if added {
+            self.add(key);
+        }
+        added
+    }
+}
+
+/// Reads the frame of `row` into `stored`, and verifies it: a piece is hashed while the disk brings the next one.
 fn verified<'s>(volume: &Volume, row: &FrameRow, codec: &Codec, stored: &'s mut [u8]) -> Result<&'s [u8]> {
-    volume.read_at(row.file_offset, stored)?;
-    if codec.digest(stored) != row.digest {
+    volume.will_read(row.file_offset, stored.len());
+    let (mut hasher, mut at) = (codec.hasher(), row.file_offset);
+    for piece in stored.chunks_mut(PIECE_BYTES) {
+        volume.read_at(at, piece)?;
+        hasher.update(piece);
+        at = at.saturating_add(crate::codec::length(piece));
+    }
+    if hasher.finish() != row.digest {
         return Err(Error::damaged("frame: its SHA-256 is not that of the index"));
     }
     Ok(stored)

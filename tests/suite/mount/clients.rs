@@ -183,3 +183,44 @@ async fn umoci_reads_the_mount_itself() {
     let rootfs = seen.at(&format!("images/localhost/{}/one/rootfs", archive.repository()));
     run(Command::new("diff").args(["-r", "--no-dereference"]).arg(bundle.join("rootfs")).arg(rootfs));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn podman_pulls_from_the_mount() {
+    let Some(mut podman) = Tool::find("podman") else { return };
+    let archive = Archive::of(&[("one", Image::of([Layer::tree(1, 200_000), Layer::tree(2, 50_000)]))]).await;
+    let Some(seen) = Seen::mount(&archive, &[]) else { return };
+    let store = |part: &str| archive.lab.folder(&format!("store-{part}")).display().to_string();
+    podman.args(["--storage-driver", "vfs", "--root", &store("root"), "--runroot", &store("run")]);
+    // Podman makes a name of the path, which must be one then.
+    podman.current_dir(seen.at("..")).args(["pull", "--quiet", "oci:view:one"]);
+    assert!(!run(&mut podman).trim().is_empty());
+}
+
+/// A layer with what dpkg knows of one package, in this version.
+fn debian(version: &str) -> Layer {
+    let status = format!(
+        "Package: hello\nStatus: install ok installed\nMaintainer: A <a@example.com>\nArchitecture: all\nVersion: {version}\nDescription: a greeting\n\n"
+    );
+    let tar = Tar::new().folder("var/lib/dpkg/info/").folder("var/lib/dpkg/updates/").file("var/lib/dpkg/status", &status);
+    tar.file("usr/share/hello", "hello\n").file("etc/version", version).layer()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_look_into_root_file_systems_and_compare_them() {
+    let archive = Archive::of(&[("old", Image::of([debian("1.0-1")])), ("new", Image::of([debian("2.0-1")]))]).await;
+    let Some(seen) = Seen::mount(&archive, &[]) else { return };
+    let image = |tag: &str| seen.at(&format!("images/localhost/{}/{tag}", archive.repository()));
+    for (tag, version) in [("old", "1.0-1"), ("new", "2.0-1")] {
+        let Some(mut dpkg) = Tool::find("dpkg") else { return };
+        let listed = run(dpkg.arg("--root").arg(image(tag).join("rootfs")).arg("-l"));
+        assert!(listed.lines().any(|line| line.starts_with("ii  hello") && line.contains(version)), "{listed}");
+    }
+    let found = run(Command::new("grep").args(["-r", "-l", "2.0-1", "."]).current_dir(seen.at("images")));
+    let of_new = |line: &str| line.contains("/new/");
+    assert!(found.lines().count() > 1 && found.lines().all(of_new), "{found}");
+    let mut diff = Command::new("diff");
+    let compared = diff.args(["-r", "-q"]).arg(image("old").join("rootfs")).arg(image("new").join("rootfs")).output().expect("diff runs");
+    let compared = String::from_utf8_lossy(&compared.stdout).into_owned();
+    assert_eq!(compared.lines().filter(|line| line.starts_with("Files ") && line.ends_with(" differ")).count(), 2, "{compared}");
+    assert_eq!(compared.lines().count(), 2, "{compared}");
+}

@@ -7,6 +7,7 @@ use std::process::Command;
 use super::seen::{Archive, Seen};
 use crate::support::images::Image;
 use crate::support::layers::Layer;
+use crate::support::disks::{SmallDisk, can_mount};
 use crate::support::tools::run;
 
 /// Blobs that can be read and are what they were, and those that cannot be.
@@ -87,4 +88,20 @@ async fn a_layer_that_has_to_be_decompressed_needs_room_and_says_so() {
     assert_eq!(error.and_then(|error| error.raw_os_error()), Some(5));
     assert!(narrow.status().contains("the spool may have"), "{}", narrow.status());
     run(Command::new("find").arg(narrow.at(&format!("{base}/g/rootfs"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_on_a_disk_that_is_full_hurts_the_layer_that_needs_it_alone() {
+    if !can_mount() {
+        return;
+    }
+    let images = [("z", Image::of([Layer::tree(5, 400_000).zstd()])), ("g", Image::of([Layer::tree(1, 50_000).tar()]))];
+    let archive = Archive::of(&images).await;
+    let disk = SmallDisk::new("128k");
+    let Some(seen) = Seen::mount(&archive, &["--spool", &disk.path()]) else { return };
+    let rootfs = |tag: &str| seen.at(&format!("images/localhost/{}/{tag}/rootfs", archive.repository()));
+    assert_eq!(std::fs::read_dir(rootfs("z")).err().and_then(|error| error.raw_os_error()), Some(5));
+    assert!(seen.status().contains("No space left on device") && seen.status().contains(&disk.path()), "{}", seen.status());
+    assert!(std::fs::read_dir(rootfs("g")).expect("a folder").count() > 0);
+    assert_eq!(blobs(&seen, &archive).1, 0, "blobs need no spool");
 }

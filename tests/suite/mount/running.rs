@@ -1,13 +1,16 @@
 //! How a mount begins and ends: in the foreground, in the background, in use, killed.
 
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::seen::{Archive, Seen, can_mount, ocm, said};
+use super::seen::{Archive, Seen, ocm, said};
 use super::sums;
+use crate::support::disks::{ReadOnly, can_mount};
 use crate::support::images::Image;
 use crate::support::tools::run;
 
@@ -116,12 +119,40 @@ async fn eight_mounts_of_one_read_only_medium_show_the_same() {
     if !can_mount() {
         return;
     }
-    let disk = archive.path();
-    run(Command::new("mount").args(["--bind", &disk, &disk]));
-    run(Command::new("mount").args(["-o", "remount,bind,ro", &disk]));
+    let _disk = ReadOnly::new(&archive.path());
     let all: Vec<Seen> = (0..8).filter_map(|_| Seen::mount(&archive, &[])).collect();
     let digests: std::collections::BTreeSet<String> = all.iter().map(|seen| sums(&seen.at("images"))).collect();
-    drop(all);
-    run(Command::new("umount").arg(&disk));
     assert_eq!(digests.len(), 1);
+}
+
+/// Somebody who is not root: `nobody` everywhere.
+const NOBODY: &str = "65534";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_root_mounts_and_unmounts_through_fusermount() {
+    let archive = small().await;
+    let may = |path: &str, bits: u32| std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & bits == bits);
+    if !can_mount() || !may("/dev/fuse", 0o006) || !may("/usr/bin/fusermount3", 0o4001) {
+        writeln!(std::io::stderr(), "skipped: fusermount3 is not installed or /dev/fuse is root's alone (rootless mount)").expect("stderr");
+        return;
+    }
+    // Where nobody may go: a home below a folder of root's alone, as temporary folders are.
+    let home = tempfile::tempdir().expect("a home");
+    let at = |name: &str| home.path().join(name).display().to_string();
+    let (program, view) = (at("ocm"), at("view"));
+    std::fs::copy(env!("CARGO_BIN_EXE_ocm"), &program).expect("a copy");
+    std::fs::create_dir(&view).expect("a folder");
+    run(Command::new("cp").args(["-r", &archive.path(), &at("disk")]));
+    run(Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(home.path()));
+    let nobody = |command: &str| {
+        let mut other = Command::new("setpriv");
+        other.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "sh", "-c", command]);
+        other.current_dir(home.path()).env("HOME", home.path()).env("TMPDIR", home.path());
+        other
+    };
+    run(&mut nobody("./ocm mount --daemon disk view"));
+    let listed = run(&mut nobody("cat view/index.json && find view/images -type f | wc -l"));
+    assert!(listed.contains("manifests"), "{listed}");
+    run(&mut nobody("./ocm umount view"));
+    assert!(std::fs::read_dir(&view).expect("the folder below").next().is_none());
 }

@@ -3,12 +3,13 @@
 //! **Invariants.** It is unmounted when its value is dropped, whatever became of the program. Where nothing can be mounted, the test says so
 //! and is skipped.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::disks::can_mount;
 use crate::support::images::{Image, Layout, zoo};
 use crate::workflows::lab::Lab;
 
@@ -93,17 +94,6 @@ pub(super) fn ocm(arguments: &[&str]) -> Command {
 pub(super) fn said(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
-
-/// Whether anything can be mounted here; says so if not.
-pub(super) fn can_mount() -> bool {
-    let can = Path::new("/dev/fuse").exists() && rustix::process::geteuid().is_root();
-    if !can {
-        let test = std::thread::current().name().unwrap_or("test").to_owned();
-        // Written past the capture of the harness, which only holds back what `print!` and `eprint!` say.
-        writeln!(std::io::stderr(), "skipped: nothing can be mounted here ({test})").expect("stderr is open in a test");
-    }
-    can
 }
 
 impl Seen {

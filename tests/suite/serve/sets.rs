@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::{Home, Layout, Served};
+use crate::support::disks::{ReadOnly, SmallDisk, can_mount};
 use crate::support::images::Image;
 use crate::support::layers::Layer;
 
@@ -102,4 +103,18 @@ async fn a_volume_that_goes_hurts_what_lies_in_it_until_it_is_back() {
         assert!(begun.elapsed() < Duration::from_secs(30), "it does not come back");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_medium_is_served_and_a_spool_that_is_full_takes_nothing_away() {
+    if !can_mount() {
+        return;
+    }
+    let home = Home::new();
+    home.sync(&layout(2), &[]);
+    let (_medium, disk) = (ReadOnly::new(&home.path("disk")), SmallDisk::new("64k"));
+    let served = home.serve(&["--spool", &disk.path(), &home.path("disk")]);
+    assert!(all_is_served(&served, &layout(2)).await);
+    assert!(all_is_served(&served, &layout(2)).await, "a second time");
+    assert_eq!(served.end(), Some(0));
 }
