@@ -117,9 +117,13 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn reader(folder: &Path) -> Reader {
+    reader_with(folder, reader::Options::default())
+}
+
+fn reader_with(folder: &Path, options: reader::Options) -> Reader {
     let found = set::scan(folder).expect("a folder");
     assert!(found.sets[0].is_complete());
-    Reader::open(&found.sets, reader::Options::default())
+    Reader::open(&found.sets, options)
 }
 
 fn patches(reader: &Reader) -> usize {
@@ -135,14 +139,17 @@ fn patches(reader: &Reader) -> usize {
 }
 
 fn comes_back(folder: &Path, blobs: &[(Form, Vec<u8>)]) {
-    let reader = reader(folder);
-    // The last ones first: nothing that they are compressed after is at hand.
-    for (_, content) in blobs.iter().rev() {
-        let (mut stream, mut read) = (reader.stream(&Digest::of(content)).expect("a blob"), Vec::new());
-        while let Some(chunk) = stream.next_chunk().expect("content") {
-            read.extend_from_slice(&chunk);
+    // What can be read does not depend on what is at hand.
+    for cache_bytes in [0, reader::Options::default().cache_bytes] {
+        let reader = reader_with(folder, reader::Options { cache_bytes, ..Default::default() });
+        // The last ones first: nothing that they are compressed after is at hand.
+        for (_, content) in blobs.iter().rev() {
+            let (mut stream, mut read) = (reader.stream(&Digest::of(content)).expect("a blob"), Vec::new());
+            while let Some(chunk) = stream.next_chunk().expect("content") {
+                read.extend_from_slice(&chunk);
+            }
+            assert!(read == *content);
         }
-        assert!(read == *content);
     }
     let set = &set::scan(folder).expect("a folder").sets[0];
     for options in [check::Options { quick: false, deep: true, threads: 2 }, check::Options { quick: true, deep: false, threads: 1 }] {
@@ -175,6 +182,28 @@ fn many_versions_and_many_volumes_stay_readable_and_sound() {
         let alone = write(Options { own_version_bytes: None, ..options(alone.path(), cap, 2) }, &blobs(8));
         assert!(bytes(&made) * 2 < bytes(&alone), "{} of {}", bytes(&made), bytes(&alone));
     }
+}
+
+/// Version `version` of a layer of many files: every second one is the one of the version before, so that what lies together in the layer
+/// lies in many frames.
+fn scattered(version: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    for file in 0..300u64 {
+        let mut content = noise(file + 9_000, 5_000);
+        content[2_500] = ((version + file % 2) / 2) as u8;
+        ocm_format::tar::put_member(&mut out, &format!("f{file}"), &content, 1_600_000_000).expect("a member");
+    }
+    out.extend([0; 1024]);
+    out
+}
+
+#[test]
+fn what_is_compressed_after_content_of_many_frames_is_read_whatever_is_at_hand() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blobs: Vec<_> = (1..=8).map(|version| (Form::Tar, scattered(version))).collect();
+    let made = write(options(folder.path(), 64 << 20, 2), &blobs);
+    assert!(made.manifest.needs.depth > Some(2), "{:?}", made.manifest.needs);
+    comes_back(folder.path(), &blobs);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::{Inner, Located};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::index::{BlobRow, FrameRow, PieceKind, PlainRow, Stored};
-use crate::layout::{Codec, FrameHeader, MAX_DEPTH, MAX_PREFIX_BYTES};
+use crate::layout::{FrameHeader, MAX_DEPTH};
 use crate::recipe::{Part, Range, Run};
 use crate::tar;
 use crate::volume::Volume;
@@ -92,6 +92,18 @@ impl Steps {
     /// Comes back from a run.
     pub(super) fn leave(&mut self, runs: u32) {
         self.runs = runs;
+    }
+
+    /// Goes into the prefix of a frame; gives what [`Steps::leave_prefix`] takes. `None` where that is too deep.
+    pub(super) fn enter_prefix(&mut self) -> Option<u8> {
+        let prefixes = self.prefixes;
+        self.prefixes = prefixes.checked_sub(1)?;
+        Some(prefixes)
+    }
+
+    /// Comes back from a prefix.
+    pub(super) fn leave_prefix(&mut self, prefixes: u8) {
+        self.prefixes = prefixes;
     }
 
     pub(super) fn take(&mut self) -> Result<()> {
@@ -276,7 +288,7 @@ impl Inner {
         Ok(Chunk::of(self.frame(set, volume, &row, steps)?, from, most))
     }
 
-    fn in_run(&self, set: usize, run: &Run, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
+    pub(super) fn in_run(&self, set: usize, run: &Run, into: u64, most: u64, steps: &mut Steps) -> Result<Chunk> {
         let prefixes = steps.prefixes;
         let runs = steps.enter(run)?;
         let found = match self.at_hand(set, run, into, most, steps) {
@@ -307,7 +319,7 @@ impl Inner {
         Ok((form, run.offset..end))
     }
 
-    fn frame(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Arc<Content>> {
+    pub(super) fn frame(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<Arc<Content>> {
         match row.codec {
             1 => self.frames.frame(volume, row, None),
             // The prefix comes first, outside of the cache's turn: two frames that need each other must not wait.
@@ -317,31 +329,6 @@ impl Inner {
             }
             other => Err(volume.placed(Error::new(Kind::Unsupported, format!("frame: codec {other} is unknown")).at(row.file_offset))),
         }
-    }
-
-    /// What a frame with a prefix says of it, and the bytes that it was compressed after.
-    fn prefix(&self, set: usize, volume: &Volume, row: &FrameRow, steps: &mut Steps) -> Result<(Codec, Vec<u8>)> {
-        let prefixes = steps.prefixes;
-        let too_deep = || volume.placed(Error::damaged("frame: its prefixes are too deep").at(row.file_offset));
-        steps.prefixes = prefixes.checked_sub(1).ok_or_else(too_deep)?;
-        let header = frame_header(volume, row)?;
-        let Codec::Prefix { runs, .. } = &header.codec else {
-            return Err(volume.placed(Error::damaged("frame: its header has no prefix").at(row.file_offset)));
-        };
-        let mut prefix = Vec::new();
-        for run in runs {
-            let end = length(&prefix).saturating_add(run.bytes);
-            crate::error::cap(end, MAX_PREFIX_BYTES, "prefix of a frame")?;
-            let mut into = 0;
-            while into < run.bytes {
-                steps.take()?;
-                let chunk = self.in_run(set, run, into, run.bytes.saturating_sub(into), steps)?;
-                into = into.saturating_add(length(&chunk));
-                prefix.extend_from_slice(&chunk);
-            }
-        }
-        steps.prefixes = prefixes;
-        Ok((header.codec, prefix))
     }
 }
 
@@ -364,8 +351,4 @@ pub(crate) fn frame_header(volume: &Volume, row: &FrameRow) -> Result<FrameHeade
 
 fn beyond(form: &Form, at: u64) -> Error {
     Error::new(Kind::Usage, format!("blob {} has no byte {at}", form.blob))
-}
-
-fn length(bytes: &[u8]) -> u64 {
-    crate::codec::length(bytes)
 }

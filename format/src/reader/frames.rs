@@ -82,6 +82,14 @@ impl Content {
     pub(super) fn len(&self) -> u64 {
         crate::codec::length(&self.bytes)
     }
+
+    /// Fills `room` with bytes from `from`.
+    pub(super) fn copy_to(&self, from: u64, room: &mut [u8]) -> Result<()> {
+        let rest = usize::try_from(from).ok().and_then(|from| self.bytes.get(from..)).unwrap_or_default();
+        let bytes = rest.get(..room.len()).ok_or_else(|| Error::damaged("frame: it is shorter than the index says"))?;
+        room.copy_from_slice(bytes);
+        Ok(())
+    }
 }
 
 impl Weight for Content {

@@ -11,6 +11,7 @@ pub(crate) mod form;
 mod frames;
 mod line;
 mod older;
+mod prefix;
 mod reach;
 mod replay;
 mod stream;
