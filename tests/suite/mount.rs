@@ -79,7 +79,8 @@ const SOAK_READS: u64 = 1_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_soak_of_random_reads_gives_no_wrong_byte_and_memory_stays() {
-    let images = [("one", Image::generated(1, 6_000_000)), ("two", Image::of([Layer::tree(7, 3_000_000), Layer::tree(8, 3_000_000).zstd()]))];
+    let images =
+        [("one", Image::generated(1, 6_000_000)), ("two", Image::of([Layer::tree(7, 3_000_000), Layer::tree(8, 3_000_000).zstd()]))];
     let archive = Archive::of(&images).await;
     let Some(seen) = Seen::mount(&archive, &[]) else { return };
     std::thread::scope(|scope| {

@@ -37,6 +37,8 @@ pub(super) struct Old {
 pub(super) struct History {
     pub(super) earlier: Arc<Earlier>,
     pub(super) own: Option<Arc<Own>>,
+    /// How many frames a reader may have to open for what stands before a frame.
+    pub(super) most_frames: u64,
 }
 
 impl History {

@@ -17,6 +17,7 @@ use super::journal::{Costs, Done, Entry, Journal, Mark};
 use super::line::Line;
 use super::own::Own;
 use super::place::Place;
+use super::prefix::most_frames;
 use super::volume::{VolumeWriter, partial_of};
 use super::{Head, OnVolume, Options, SetWriter, header_of, stem, volume_name};
 use crate::chunk::File as FileInTar;
@@ -104,7 +105,8 @@ pub(super) fn open(head: Head, options: Options, earlier: Arc<Earlier>, on_volum
     let gathered = Gathered::new(options.index_bytes);
     let own = own(&head, &options, frame_bytes, &earlier);
     let line = Line::new(head, options, journal, (notes.done, notes.handled), on_volume, own.clone(), Arc::clone(&earlier));
-    let history = History { earlier: Arc::clone(&earlier), own: own.clone() };
+    let most_frames = most_frames(u64::try_from(frame_bytes).unwrap_or(u64::MAX));
+    let history = History { earlier: Arc::clone(&earlier), own: own.clone(), most_frames };
     let builder = Builder::new(threads, level, frame_bytes, Arc::clone(&line.idle), history);
     let mut set = SetWriter { builder, line, known: HashSet::new(), blob_bytes: 0, gathered, own, earlier };
     for (number, marks) in &notes.marks {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::seen::{Archive, Seen};
+use crate::support::disks::{SmallDisk, can_mount};
 use crate::support::images::Image;
 use crate::support::layers::Layer;
-use crate::support::disks::{SmallDisk, can_mount};
 use crate::support::tools::run;
 
 /// Blobs that can be read and are what they were, and those that cannot be.
