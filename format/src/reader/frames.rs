@@ -209,7 +209,7 @@ impl Frames {
             buffer.resize(stored_bytes, 0);
         }
         let stored = buffer.get_mut(..stored_bytes).unwrap_or_default();
-        let made = verified(volume, row, codec, stored).and_then(|stored| decompress(stored));
+        let made = verified(volume, row, codec, stored).and_then(decompress);
         if made.is_ok() && frame::is_wrapped(stored, usize::try_from(row.plain_bytes).unwrap_or_default()) {
             lock(&self.wrapped).add((volume.cache().1, row.file_offset));
         }
