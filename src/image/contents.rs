@@ -100,6 +100,11 @@ impl Item {
         }
     }
 
+    /// What it is found by.
+    fn key(&self) -> (&Reference, Role) {
+        (&self.origin, self.role)
+    }
+
     /// Whether all of it is there.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -117,14 +122,17 @@ impl Contents {
     /// These items, sorted; of two with the same origin and role the later one counts.
     #[must_use]
     pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
-        let mut contents = Self::default();
-        items.into_iter().for_each(|item| contents.put(item));
-        contents
+        let mut items: Vec<Item> = items.into_iter().collect();
+        // Equal ones keep their order, and the first of them stays.
+        items.reverse();
+        items.sort_by(|one, other| one.key().cmp(&other.key()));
+        items.dedup_by(|one, other| one.key() == other.key());
+        Self { items }
     }
 
     /// Puts an item in its place; one with the same origin and role is replaced.
     pub fn put(&mut self, item: Item) {
-        match self.items.binary_search_by(|there| (&there.origin, there.role).cmp(&(&item.origin, item.role))) {
+        match self.items.binary_search_by(|there| there.key().cmp(&item.key())) {
             Ok(place) => self.items[place] = item,
             Err(place) => self.items.insert(place, item),
         }
