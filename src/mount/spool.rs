@@ -53,7 +53,7 @@ pub(super) struct Spooled {
 }
 
 impl Spool {
-    /// A spool in `folder`, which has to be there by the time that it is needed.
+    /// A spool in `folder`, which is made when it is needed.
     pub(super) fn new(folder: PathBuf, most_bytes: u64) -> Self {
         Self { folder, most_bytes, files: Mutex::default(), making: Mutex::default() }
     }
@@ -81,7 +81,7 @@ impl Spool {
 
     fn make(&self, inside: &dyn Inside, blob: &Digest, bytes: u64) -> Result<Spooled> {
         let unwritable = |error: io::Error| Error::io(format!("spool {}", self.folder.display()), &error).hint(HINT);
-        let mut file = nameless(&self.folder).map_err(unwritable)?;
+        let mut file = std::fs::create_dir_all(&self.folder).and_then(|()| nameless(&self.folder)).map_err(unwritable)?;
         let mut whole = Whole::of(inside, *blob, bytes);
         let mut from = plain(BufReader::with_capacity(PART_BYTES, &mut whole)).map_err(broken)?;
         let mut buffer = vec![0; PART_BYTES];

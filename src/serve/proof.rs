@@ -85,8 +85,12 @@ impl Proof {
         if let Some(hasher) = hasher {
             let (proof, pace) = (self.clone(), pace.clone());
             tokio::spawn(async move {
-                let hash = proof.clone();
-                if pace.run(move || Ok(hash.hash(hasher))).await.is_err() {
+                let hashing = proof.clone();
+                let hash = move || {
+                    hashing.hash(hasher);
+                    Ok(())
+                };
+                if pace.run(hash).await.is_err() {
                     proof.known.send_replace(Known::Verdict(false));
                 }
             });

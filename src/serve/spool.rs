@@ -60,9 +60,11 @@ enum Grown {
 }
 
 impl Spool {
-    /// A spool of at most `budget_bytes` in `folder`, which must be one that files can be made in.
+    /// A spool of at most `budget_bytes` in `folder`, which is made if it is not there, and must be one that files can be made in.
     pub fn new(folder: &Path, budget_bytes: u64) -> Result<Self> {
-        nameless(folder).map_err(|error| Error::io(format!("spool {}", folder.display()), &error))?;
+        fs::create_dir_all(folder)
+            .and_then(|()| nameless(folder))
+            .map_err(|error| Error::io(format!("spool {}", folder.display()), &error))?;
         Ok(Self { folder: folder.to_owned(), budget_bytes, table: Mutex::default() })
     }
 
