@@ -1,5 +1,6 @@
 //! `ocm sync`: brings content from here to there.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -40,6 +41,9 @@ pub(super) struct Arguments {
     /// Keep the source's host as a part of names at the destination
     #[arg(long, env = "OCM_KEEP_HOST", value_parser = FalseyValueParser::new())]
     keep_host: bool,
+    /// Join the last components of longer paths at a registry by hyphens, so that none has more than N
+    #[arg(long, value_name = "N", env = "OCM_MAX_NESTED_PATHS")]
+    max_nested_paths: Option<NonZeroUsize>,
     /// Take a set that is older than the newest one accepted at the destination
     #[arg(long, env = "OCM_ALLOW_OLDER", value_parser = FalseyValueParser::new())]
     allow_older: bool,
@@ -184,10 +188,12 @@ impl Arguments {
         let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to");
         Ok(Request {
             from,
+            wishes: None,
             to: to.ok_or_else(one_place)?,
             all_tags: self.all_tags,
             platforms: self.platforms,
             keep_host: self.keep_host,
+            max_nested_paths: self.max_nested_paths,
             allow_older: self.allow_older,
             base: self.base,
             check_base: self.check_base,

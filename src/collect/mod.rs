@@ -5,17 +5,23 @@
 //!
 //! *Not here:* what an item consists of and what is there already (`plan`).
 
+mod wishes;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
+use regex::RegexSet;
+use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::image::place::{Target, lists_referrers};
-use crate::image::{Contents, Descriptor, Digest, Item, Platform, Reference, Repository, Role, Source, State, Wanted};
+use crate::image::{Contents, Descriptor, Digest, Item, Platform, Reference, Rename, Repository, Role, Source, State, Wanted};
 use crate::monitor::{Event, SharedMonitor};
+
+pub use self::wishes::{Wish, Wishes};
 
 /// Something that a person asked for.
 pub struct Ask {
@@ -23,6 +29,18 @@ pub struct Ask {
     pub source: Arc<dyn Source>,
     /// What is asked for.
     pub what: What,
+    /// How it is called at a destination, where a person says so.
+    pub rename: Rename,
+    /// The platforms wanted of it; none means those of [`Choices`].
+    pub platforms: Vec<Platform>,
+}
+
+impl Ask {
+    /// This, by its own name and on all platforms.
+    #[must_use]
+    pub fn new(source: Arc<dyn Source>, what: What) -> Self {
+        Self { source, what, rename: Rename::default(), platforms: Vec::new() }
+    }
 }
 
 /// What can be asked for.
@@ -43,23 +61,61 @@ pub struct Choices {
     pub target: Option<Target>,
     /// The platforms wanted of every index; none means all.
     pub platforms: Vec<Platform>,
+    /// Images that shall not be brought: expressions on their origin and on their name at the destination (semantics E.6).
+    pub blocked: RegexSet,
     /// How many names are looked up at once; at least one.
     pub jobs: usize,
+}
+
+/// An image that was asked for and is not brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Blocked {
+    /// Its origin.
+    pub image: Reference,
+    /// The expression that stops it.
+    pub expression: String,
+}
+
+/// What was asked for.
+#[derive(Default)]
+pub struct Collected {
+    /// What shall be brought.
+    pub wanted: Vec<Wanted>,
+    /// What shall not.
+    pub blocked: Vec<Blocked>,
 }
 
 /// Resolves everything that was asked for, in the order of asking. An item that is not there, or that nobody can tell
 /// of, comes back with its failure. An error means that the asking itself makes no sense, or that a place cannot list
 /// what it holds.
-pub async fn collect(asks: Vec<Ask>, choices: &Choices, monitor: &SharedMonitor) -> Result<Vec<Wanted>> {
+pub async fn collect(asks: Vec<Ask>, choices: &Choices, monitor: &SharedMonitor) -> Result<Collected> {
     let listings = Listings::read(&asks).await?;
     let mut candidates = Vec::new();
     for ask in asks {
         listings.expand(ask, &mut candidates).await?;
     }
+    let blocked = choices.without_blocked(&mut candidates)?;
     let mut found = resolve(candidates, choices, monitor).await;
     found.retain(|found| found.answer != Answer::Dropped);
     let nothing = !found.iter().any(|found| found.answer == Answer::There);
-    unique(found.into_iter().map(|found| found.wanted(nothing, choices)))
+    let wanted = unique(found.into_iter().map(|found| found.wanted(nothing, choices)))?;
+    Ok(Collected { wanted, blocked })
+}
+
+impl Choices {
+    /// Takes out what is blocked, before anybody is asked for it.
+    fn without_blocked(&self, candidates: &mut Vec<Candidate>) -> Result<Vec<Blocked>> {
+        let mut blocked = Vec::new();
+        for candidate in std::mem::take(candidates) {
+            let (origin, name) = (candidate.item.origin.to_string(), destination(self.target.as_ref(), &candidate.item)?.to_string());
+            let expression = [origin, name].iter().find_map(|text| self.blocked.matches(text).iter().next());
+            match expression.and_then(|at| self.blocked.patterns().get(at)) {
+                Some(expression) => blocked.push(Blocked { image: candidate.item.origin, expression: expression.clone() }),
+                None => candidates.push(candidate),
+            }
+        }
+        Ok(blocked)
+    }
 }
 
 /// One item to be resolved, or resolved by the list that it comes from.
@@ -72,6 +128,8 @@ struct Candidate {
     lists: bool,
     /// It was found as a tag, not asked for by name.
     by_tag: bool,
+    /// The platforms asked for of it alone.
+    platforms: Vec<Platform>,
     answer: Answer,
 }
 
@@ -111,7 +169,7 @@ impl Listings {
     }
 
     async fn expand(&self, ask: Ask, out: &mut Vec<Candidate>) -> Result<()> {
-        let listing = self.of(&ask.source);
+        let (listing, before) = (self.of(&ask.source), out.len());
         match ask.what {
             What::Name(name) => out.push(Candidate::named(&ask.source, name.or_latest(), listing)),
             What::AllTags(repository) => match ask.source.tags(&repository).await {
@@ -123,6 +181,7 @@ impl Listings {
                 out.extend(all.items().iter().map(|item| Candidate::listed(&ask.source, item.clone())));
             }
         }
+        out[before..].iter_mut().for_each(|candidate| candidate.said(&ask.rename, &ask.platforms));
         Ok(())
     }
 }
@@ -133,7 +192,7 @@ fn unlistable(place: &str) -> Error {
 
 impl Candidate {
     fn open(source: &Arc<dyn Source>, item: Item) -> Self {
-        Self { source: source.clone(), item, listed: false, lists: false, by_tag: false, answer: Answer::Open }
+        Self { source: source.clone(), item, listed: false, lists: false, by_tag: false, platforms: Vec::new(), answer: Answer::Open }
     }
 
     fn listed(source: &Arc<dyn Source>, item: Item) -> Self {
@@ -168,6 +227,14 @@ impl Candidate {
         Self { answer: Answer::Failed(error), ..Self::open(source, Item::image(repository.into())) }
     }
 
+    /// Takes over what was said of it when it was asked for.
+    fn said(&mut self, rename: &Rename, platforms: &[Platform]) {
+        if !rename.is_none() {
+            self.item.rename = rename.clone();
+        }
+        self.platforms = platforms.to_vec();
+    }
+
     async fn resolve(mut self) -> Self {
         if self.answer == Answer::Open {
             self.answer = match self.source.resolve(&self.item.origin).await {
@@ -195,8 +262,9 @@ impl Candidate {
     /// not have is needed from elsewhere.
     fn wanted(mut self, nothing: bool, choices: &Choices) -> Result<Wanted> {
         let sparse = self.listed && !self.item.wanted.is_empty();
-        if !choices.platforms.is_empty() || !self.listed {
-            self.item.wanted.clone_from(&choices.platforms);
+        let platforms = if self.platforms.is_empty() { &choices.platforms } else { &self.platforms };
+        if !platforms.is_empty() || !self.listed {
+            self.item.wanted.clone_from(platforms);
         }
         let name = destination(choices.target.as_ref(), &self.item)?;
         let (origin, place) = (self.item.origin.clone(), self.source.place());
@@ -230,10 +298,10 @@ async fn resolve(candidates: Vec<Candidate>, choices: &Choices, monitor: &Shared
 fn destination(target: Option<&Target>, item: &Item) -> Result<Reference> {
     let Some(target) = target else { return Ok(item.origin.clone()) };
     match (target, item.digest().or(item.origin.digest())) {
-        (_, Some(root)) => target.name(&item.origin, &root),
+        (_, Some(root)) => target.name(&item.origin, &item.rename, &root),
         (Target::Exact(name), None) => Ok(name.clone()),
         // Without a digest there is a tag, or `latest`: the root is not looked at.
-        (Target::Below { .. }, None) => target.name(&item.origin, &Digest::of(b"")),
+        (Target::Below { .. }, None) => target.name(&item.origin, &item.rename, &Digest::of(b"")),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::monitor::Silent;
 use crate::plan::lab::{Lab, Trouble, name, platform};
 
 fn ask(lab: &Lab, what: What) -> Ask {
-    Ask { source: Arc::new(lab.clone()), what }
+    Ask::new(Arc::new(lab.clone()), what)
 }
 
 fn named(lab: &Lab, names: &[&str]) -> Vec<Ask> {
@@ -13,13 +13,13 @@ fn named(lab: &Lab, names: &[&str]) -> Vec<Ask> {
 }
 
 fn below(prefix: &str) -> Choices {
-    let target = Target::Below { host: "reg:5000".into(), prefix: prefix.into(), keep_host: false };
+    let target = Target::Below { host: "reg:5000".into(), prefix: prefix.into(), keep_host: false, most_components: None };
     Choices { target: Some(target), jobs: 2, ..Choices::default() }
 }
 
 async fn all(asks: Vec<Ask>, choices: &Choices) -> Result<Vec<Wanted>> {
     let monitor: SharedMonitor = Arc::new(Silent);
-    collect(asks, choices, &monitor).await
+    collect(asks, choices, &monitor).await.map(|collected| collected.wanted)
 }
 
 fn names(wanted: &[Wanted]) -> Vec<String> {
@@ -147,4 +147,30 @@ async fn an_answer_with_another_digest_is_damage() {
     let asked = What::Name(name("quay.io/a").repository().at(Digest::of(b"asked")));
     let wanted = all(vec![ask(&lab, asked)], &Choices::default()).await.expect("an answer");
     assert_eq!(wanted[0].failed.as_ref().map(Error::kind), Some(Kind::Damaged));
+}
+
+#[tokio::test]
+async fn what_is_blocked_is_not_asked_for_and_is_told_with_the_expression() {
+    let lab = Lab::default();
+    lab.image("quay.io/a:1", &["x"]);
+    lab.trouble("resolve quay.io/bad", Trouble::Fail(Error::failed("it was asked for")));
+    let asks = named(&lab, &["quay.io/bad:1", "quay.io/a:1", "quay.io/b:1"]);
+    let blocked = RegexSet::new(["quay.io/ba", "^reg:5000/m/b:"]).expect("expressions");
+    let collected = collect(asks, &Choices { blocked, ..below("m") }, &(Arc::new(Silent) as SharedMonitor)).await.expect("found");
+    assert_eq!(names(&collected.wanted), ["reg:5000/m/a:1"]);
+    let told: Vec<_> = collected.blocked.iter().map(|blocked| (blocked.image.to_string(), blocked.expression.as_str())).collect();
+    assert_eq!(told, [("quay.io/bad:1".to_owned(), "quay.io/ba"), ("quay.io/b:1".to_owned(), "^reg:5000/m/b:")]);
+}
+
+#[tokio::test]
+async fn what_was_said_of_one_image_holds_for_that_one() {
+    let lab = Lab::default();
+    lab.image("quay.io/a:1", &["x"]);
+    lab.image("quay.io/b:1", &["y"]);
+    let rename = Rename { repository: Some("c/d".into()), tag: Some("2".into()) };
+    let mut asks = named(&lab, &["quay.io/a:1", "quay.io/b:1"]);
+    (asks[0].rename, asks[0].platforms) = (rename.clone(), vec![platform("linux/arm64")]);
+    let wanted = all(asks, &below("m")).await.expect("found");
+    assert_eq!(names(&wanted), ["reg:5000/m/c/d:2", "reg:5000/m/b:1"]);
+    assert_eq!((&wanted[0].item.rename, wanted[0].item.wanted.len(), wanted[1].item.wanted.len()), (&rename, 1, 0));
 }

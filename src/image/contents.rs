@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Descriptor, Digest, Platform, Reference};
+use super::{Descriptor, Digest, Platform, Reference, Rename};
 
 /// Everything that a place holds or should hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Item {
     /// Items of one group become visible at a destination together; by default an item is its own group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// How it is called at a destination, where that is not its own name.
+    #[serde(default, skip_serializing_if = "Rename::is_none")]
+    pub rename: Rename,
     /// The manifest or index that the name stands for; absent where it could not be resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<Descriptor>,
@@ -92,6 +95,7 @@ impl Item {
             origin,
             role: Role::Image,
             group: None,
+            rename: Rename::default(),
             root: None,
             attached: Vec::new(),
             wanted: Vec::new(),

@@ -6,11 +6,12 @@
 //! *Not here:* opening a place (`store`, `workflow`).
 
 use std::fmt;
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::name::{is_host, is_tag};
-use super::{Digest, Reference, Repository};
+use super::{Digest, Reference, Rename, Repository};
 use crate::error::{Error, Result};
 
 /// A place that content lies in.
@@ -113,6 +114,9 @@ pub enum Target {
         prefix: String,
         /// Whether the origin's host stays as a path component.
         keep_host: bool,
+        /// How many components a path may have, prefix included: the last ones become one, joined by hyphens (as oc-mirror's
+        /// `--max-nested-paths` has it).
+        most_components: Option<NonZeroUsize>,
     },
 }
 
@@ -124,27 +128,47 @@ impl Target {
             Some(name) if name.tag().is_some() || name.digest().is_some() => Self::Exact(name.clone()),
             _ => {
                 let prefix = name.map(|name| name.repository().path().to_owned()).unwrap_or_default();
-                Self::Below { host: host.to_owned(), prefix, keep_host }
+                Self::Below { host: host.to_owned(), prefix, keep_host, most_components: None }
             }
         }
     }
 
+    /// The same, with paths of at most so many components below a prefix.
+    #[must_use]
+    pub fn nested(mut self, most: Option<NonZeroUsize>) -> Self {
+        if let Self::Below { most_components, .. } = &mut self {
+            *most_components = most;
+        }
+        self
+    }
+
     /// The name that an image gets. One wanted by digest alone gets the tag `sha256-<hex>`.
-    pub fn name(&self, origin: &Reference, root: &Digest) -> Result<Reference> {
-        let (host, prefix, keep_host) = match self {
+    pub fn name(&self, origin: &Reference, rename: &Rename, root: &Digest) -> Result<Reference> {
+        let (host, prefix, keep_host, most) = match self {
             Self::Exact(name) if name.digest().is_some_and(|digest| digest != *root) => {
                 return Err(
                     Error::usage(format!("{origin} cannot become {name}: its digest is {root}")).hint("name a tag at the destination")
                 );
             }
             Self::Exact(name) => return Ok(name.clone()),
-            Self::Below { host, prefix, keep_host } => (host, prefix, *keep_host),
+            Self::Below { host, prefix, keep_host, most_components } => (host, prefix, *keep_host, *most_components),
         };
         let source = origin.repository();
+        let keep_host = keep_host && rename.repository.is_none();
         let host_part = if keep_host { source.registry().replace([':', '[', ']'], "-") } else { String::new() };
-        let parts = [prefix.as_str(), &host_part, source.path()];
+        let parts = [prefix.as_str(), &host_part, rename.repository.as_deref().unwrap_or_else(|| source.path())];
         let path = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-        Repository::new(host, &path)?.tagged(&tag_of(origin, root))
+        let tag = rename.tag.clone().unwrap_or_else(|| tag_of(origin, root));
+        Repository::new(host, &flattened(&path, most))?.tagged(&tag)
+    }
+}
+
+/// A path of at most so many components: what would be too many are joined to the last one.
+fn flattened(path: &str, most: Option<NonZeroUsize>) -> String {
+    let parts: Vec<&str> = path.split('/').collect();
+    match most.map(NonZeroUsize::get) {
+        Some(most) if parts.len() > most => [&parts[..most - 1], &[&*parts[most - 1..].join("-")]].concat().join("/"),
+        _ => path.to_owned(),
     }
 }
 
@@ -177,13 +201,18 @@ pub fn lists_referrers(tag: &str, root: &Digest) -> bool {
 /// The name of an image in an OCI layout, from its annotations. `folder` names the layout where a reference is only
 /// a tag.
 pub fn layout_name(full: Option<&str>, ref_name: Option<&str>, folder: &str, root: &Digest) -> Result<Reference> {
-    let repository = || Repository::new("localhost", &path_component(folder));
+    let repository = || layout_repository(Path::new(folder));
     match (full, ref_name) {
         (Some(full), _) => full.parse(),
         (None, Some(name)) if is_tag(name) => repository()?.tagged(name),
         (None, Some(name)) => name.parse(),
         (None, None) => Ok(repository()?.at(*root)),
     }
+}
+
+/// The repository that images of the layout at `folder` belong to which have no full name.
+pub fn layout_repository(folder: &Path) -> Result<Repository> {
+    Repository::new("localhost", &path_component(&folder.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// A folder's name as a repository name: lower case, with other characters as single hyphens.
@@ -218,7 +247,7 @@ mod tests {
         let root = Digest::of(b"");
         let name = |text: &str, keep_host| match text.parse().expect("a place") {
             Location::Registry { host, name } => {
-                Target::of(&host, name.as_ref(), keep_host).name(&origin, &root).map(|name| name.to_string())
+                Target::of(&host, name.as_ref(), keep_host).name(&origin, &Rename::default(), &root).map(|name| name.to_string())
             }
             other => panic!("{other}"),
         };
@@ -230,11 +259,29 @@ mod tests {
     }
 
     #[test]
+    fn a_rename_changes_path_and_tag_and_deep_paths_are_joined() {
+        let (root, origin) = (Digest::of(b""), "quay.io/org/team/app:1".parse::<Reference>().expect("a name"));
+        let prefix: Reference = "reg:5000/m".parse().expect("a name");
+        for (repository, tag, most, expected) in [
+            (None, None, None, "reg:5000/m/quay.io/org/team/app:1"),
+            (Some("other/x"), None, None, "reg:5000/m/other/x:1"),
+            (Some("other/x"), Some("2"), None, "reg:5000/m/other/x:2"),
+            (None, None, Some(2), "reg:5000/m/quay.io-org-team-app:1"),
+            (None, Some("y"), Some(4), "reg:5000/m/quay.io/org/team-app:y"),
+            (Some("other/x"), None, Some(1), "reg:5000/m-other-x:1"),
+        ] {
+            let target = Target::of("reg:5000", Some(&prefix), true).nested(most.and_then(NonZeroUsize::new));
+            let rename = Rename { repository: repository.map(str::to_owned), tag: tag.map(str::to_owned) };
+            assert_eq!(target.name(&origin, &rename, &root).expect("a name").to_string(), expected);
+        }
+    }
+
+    #[test]
     fn an_image_by_digest_alone_gets_its_digest_as_tag() {
         let root = Digest::of(b"");
         let origin: Reference = format!("quay.io/app@{root}").parse().expect("a name");
-        let target = Target::Below { host: "reg".into(), prefix: String::new(), keep_host: false };
-        assert_eq!(target.name(&origin, &root).expect("a name").tag(), Some(digest_tag(&root).as_str()));
+        let target = Target::of("reg", None, false);
+        assert_eq!(target.name(&origin, &Rename::default(), &root).expect("a name").tag(), Some(digest_tag(&root).as_str()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! **Invariants.** A store never imports another store; combining them is the matter of [`wrap`] and the workflow.
 
 pub mod archive;
+pub mod central;
 pub mod family;
 pub mod layout;
 pub mod memory;

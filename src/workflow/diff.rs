@@ -144,7 +144,7 @@ async fn asked(listed: &Listed, host: &str, target: &Target, tls_verify: Option<
     let there = stream::iter(complete).map(|(name, item, root)| {
         let registry = &registry;
         async move {
-            let at = target.name(&item.origin, &root)?;
+            let at = target.name(&item.origin, &item.rename, &root)?;
             let Some(root) = registry.resolve(&at).await? else { return Ok(None) };
             let attached = registry.referrers(at.repository(), &root.digest).await?;
             Ok(Some((name.clone(), Item { role: item.role, root: Some(root), attached, ..Item::image(at) })))

@@ -13,6 +13,7 @@ mod support;
 mod again;
 mod chains;
 mod cli;
+mod configured;
 mod conformance;
 mod deltas;
 mod explain;

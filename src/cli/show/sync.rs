@@ -187,6 +187,9 @@ fn tail(outcome: &Outcome, to: &Location) -> String {
         let others = if complete == 1 { "the other one is complete".into() } else { format!("the other {complete} are complete") };
         let _ = writeln!(text, "  {others}; the same command fills in the rest");
     }
+    for blocked in &outcome.blocked {
+        let _ = writeln!(text, "  blocked {}   by {}", safe(&blocked.image.to_string()), safe(&blocked.expression));
+    }
     for newer in &outcome.newer {
         let _ = writeln!(text, "  newer   {}", safe(newer));
     }
@@ -239,6 +242,7 @@ pub(in crate::cli) mod tests {
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
             receipt: None,
+            blocked: vec![],
             newer: vec![],
             workspace: PathBuf::from("/dev/null"),
         }

@@ -188,10 +188,12 @@ fn sync_of(request: &Request, facts: &SetFacts, made: &Made) -> Result<super::Re
     let platforms = made.platforms.iter().map(|platform| platform.parse::<Platform>()).collect::<Result<Vec<_>>>()?;
     Ok(super::Request {
         from,
+        wishes: None,
         to: Location::Archive { path: request.to.clone(), generation: None },
         all_tags: made.all_tags,
         platforms,
         keep_host: false,
+        max_nested_paths: None,
         allow_older: true,
         base: Vec::new(),
         check_base: false,

@@ -76,10 +76,12 @@ fn sync_of(request: &Request) -> super::Request {
     let place = |(path, generation): &(PathBuf, Option<u32>)| Location::Archive { path: path.clone(), generation: *generation };
     super::Request {
         from: request.from.iter().map(place).collect(),
+        wishes: None,
         to: Location::Archive { path: request.to.clone(), generation: None },
         all_tags: false,
         platforms: Vec::new(),
         keep_host: false,
+        max_nested_paths: None,
         allow_older: true,
         base: Vec::new(),
         check_base: false,

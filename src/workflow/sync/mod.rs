@@ -18,6 +18,7 @@ mod space;
 mod to_archive;
 mod to_place;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -27,6 +28,7 @@ pub(super) use self::origins::registry_options;
 pub use self::parent::ParentOutcome;
 use self::to_archive::Fixed;
 use super::Settings;
+pub use crate::collect::{Blocked, Wish, Wishes};
 use crate::error::{Error, Result};
 use crate::image::place::Location;
 use crate::image::{Digest, Platform};
@@ -39,8 +41,10 @@ use crate::workspace::Workspace;
 /// What is to be brought where.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// From where; at least one.
+    /// From where; at least one, unless configurations say what is wanted: then all of it is had from its origins.
     pub from: Vec<Location>,
+    /// What configurations ask for; without them, all that the places have, or what they name.
+    pub wishes: Option<Wishes>,
     /// To where.
     pub to: Location,
     /// A repository without tag or digest means all of its tags.
@@ -49,6 +53,8 @@ pub struct Request {
     pub platforms: Vec<Platform>,
     /// Whether the origin's host stays as a part of names below a prefix.
     pub keep_host: bool,
+    /// How many components a path may have at a registry.
+    pub max_nested_paths: Option<NonZeroUsize>,
     /// Take sets that are older than the newest one accepted at the destination.
     pub allow_older: bool,
     /// More places that hold content which a delta builds on.
@@ -117,6 +123,9 @@ pub struct Outcome {
     pub depth: Option<Depth>,
     /// What became of each item.
     pub report: Report,
+    /// What was asked for and is blocked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<Blocked>,
     /// The set that was written; absent where there was nothing new, or the destination is no archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set: Option<SetOutcome>,
@@ -228,8 +237,12 @@ pub struct VolumeOutcome {
 ///
 /// An error means that nothing new is visible at the destination; items that failed alone are in the report.
 pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
+    let request = request.settled();
     if request.from.is_empty() {
-        return Err(Error::usage("sync: nothing is named to bring").hint("write `ocm sync FROM… TO`"));
+        return Err(match request.wishes {
+            Some(_) => Error::failed("the configuration asks for no image").hint("list some in mirror.additionalImages"),
+            None => Error::usage("sync: nothing is named to bring").hint("write `ocm sync FROM… TO`, or name a configuration with -c"),
+        });
     }
     let workspace = Workspace::new(settings.workspace());
     let origins = Origins::open(&request, settings).await?;
@@ -242,6 +255,25 @@ pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
     };
     outcome.newer = origins.newer();
     Ok(outcome)
+}
+
+impl Request {
+    /// The same, with the places of all wishes where no other is named. What configurations ask for is all that a set lists
+    /// (semantics A.2).
+    fn settled(mut self) -> Self {
+        if let Some(wishes) = &self.wishes {
+            self.archive.only = true;
+            if self.from.is_empty() {
+                self.from = wishes.images.iter().map(|wish| wish.place.clone()).collect();
+            }
+        }
+        self
+    }
+
+    /// Whether all that configurations ask for is had from its origins.
+    fn is_at_origins(&self) -> bool {
+        self.wishes.as_ref().is_some_and(|wishes| wishes.images.iter().map(|wish| &wish.place).eq(&self.from))
+    }
 }
 
 impl Outcome {
@@ -288,6 +320,7 @@ impl Outcome {
             parent_data: None,
             depth: None,
             report: unmoved(plan),
+            blocked: Vec::new(),
             set: None,
             receipt: None,
             newer: Vec::new(),

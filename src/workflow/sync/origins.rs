@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Request, Settings};
-use crate::collect::{Ask, Choices, What, collect};
+use crate::collect::{Ask, Choices, Collected, What, Wish, Wishes, collect};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
-use crate::image::{Source, Wanted};
+use crate::image::Source;
 use crate::monitor::Event;
 use crate::store::archive::{ArchiveSource, Shelf};
+use crate::store::central::{Central, Renames};
 use crate::store::layout::LayoutSource;
 use crate::store::registry::{Options, Registry};
 use crate::workflow::blocking;
@@ -27,6 +28,7 @@ pub(super) struct Origins {
 
 struct Origin {
     source: Arc<dyn Source>,
+    /// What is asked for there, unless configurations say.
     what: What,
     archive: Option<Arc<ArchiveSource>>,
 }
@@ -57,8 +59,14 @@ impl Origins {
         let registries = Registry::new(registry_options(settings, settings.src_tls_verify));
         let mut hosts: BTreeMap<&str, Arc<dyn Source>> = BTreeMap::new();
         let mut origins = Self { origins: Vec::new(), newer: Vec::new() };
+        let renames: Renames = request.wishes.iter().flat_map(|wishes| wishes.renames()).collect();
         for from in &request.from {
             let origin = match from {
+                Location::Registry { host, name } if request.wishes.is_some() && !request.is_at_origins() => {
+                    let central = Target::of(host, name.as_ref(), request.keep_host).nested(request.max_nested_paths);
+                    let source: Arc<dyn Source> = Arc::new(Central::new(Arc::new(registries.called(host)), central, &renames));
+                    Origin { source, what: What::Everything, archive: None }
+                }
                 Location::Registry { host, name: None } => {
                     return Err(Error::usage(format!("docker://{host}: a registry cannot list what it holds"))
                         .hint("name a repository: docker://HOST/REPO[:TAG]"));
@@ -104,10 +112,32 @@ impl Origins {
     }
 
     /// Resolves everything that was asked for.
-    pub(super) async fn collect(&self, request: &Request, target: Option<Target>, settings: &Settings) -> Result<Vec<Wanted>> {
-        let asks = self.origins.iter().map(|origin| Ask { source: Arc::clone(&origin.source), what: origin.what.clone() }).collect();
-        let choices = Choices { target, platforms: request.platforms.clone(), jobs: settings.jobs };
+    pub(super) async fn collect(&self, request: &Request, target: Option<Target>, settings: &Settings) -> Result<Collected> {
+        let asks = match &request.wishes {
+            None => self.origins.iter().map(Origin::ask).collect(),
+            Some(wishes) if request.is_at_origins() => self.origins.iter().zip(&wishes.images).map(|(origin, wish)| said(origin.ask(), wish)).collect(),
+            Some(wishes) => self.asks_of(wishes).await?,
+        };
+        let blocked = request.wishes.as_ref().map(|wishes| wishes.blocked.clone()).unwrap_or_default();
+        let choices = Choices { target, platforms: request.platforms.clone(), blocked, jobs: settings.jobs };
         collect(asks, &choices, &settings.monitor).await
+    }
+
+    /// Asks for each wish the first place that lists it; the first one of all where none does, so that it is told missing there.
+    async fn asks_of(&self, wishes: &Wishes) -> Result<Vec<Ask>> {
+        let mut listings = Vec::new();
+        for origin in &self.origins {
+            listings.push((origin, origin.source.contents().await?.unwrap_or_default()));
+        }
+        let mut asks = Vec::new();
+        for wish in &wishes.images {
+            let listed = listings.iter().map(|(origin, listing)| (origin, wish.names_in(listing))).find(|(_, names)| !names.is_empty());
+            let nowhere = || Ok::<_, Error>((listings.first().map(|(origin, _)| origin), vec![wish.name()?]));
+            let (origin, names) = listed.map_or_else(nowhere, |(origin, names)| Ok((Some(origin), names)))?;
+            let origins = origin.into_iter().cycle();
+            asks.extend(names.into_iter().zip(origins).map(|(name, origin)| said(Ask::new(Arc::clone(&origin.source), What::Name(name)), wish)));
+        }
+        Ok(asks)
     }
 
     /// Refuses sets that are older than what the destination has accepted (semantics A.4).
@@ -144,6 +174,17 @@ impl Origins {
     pub(super) fn archives(&self) -> impl Iterator<Item = &Arc<ArchiveSource>> {
         self.origins.iter().filter_map(|origin| origin.archive.as_ref())
     }
+}
+
+impl Origin {
+    fn ask(&self) -> Ask {
+        Ask::new(Arc::clone(&self.source), self.what.clone())
+    }
+}
+
+/// The same, with what a wish says of it.
+fn said(ask: Ask, wish: &Wish) -> Ask {
+    Ask { rename: wish.rename.clone(), platforms: wish.platforms.clone(), ..ask }
 }
 
 fn open_archive(path: &std::path::Path, generation: Option<u32>, base: &[std::path::PathBuf]) -> Result<(ArchiveSource, Vec<String>)> {

@@ -15,6 +15,7 @@ use super::lineage::Line;
 use super::origins::Origins;
 use super::parent::{Parent, ParentOutcome, Said};
 use super::{Delta, Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
+use crate::collect::Collected;
 use crate::error::{Error, Result};
 use crate::image::{Contents, Digest, Item, Wanted};
 use crate::monitor::Event;
@@ -78,9 +79,10 @@ pub(super) async fn bring(
     };
     let key = request_key(request, &line, &fixed.options);
     let resumed = leftover::resumable(folder, &key, settings)?;
-    let wanted = match (&resumed, &fixed.again) {
-        (Some(unfinished), _) => pinned(unfinished, origins)?,
-        (None, Some(again)) => again.wanted.clone(),
+    let only = |wanted| Collected { wanted, blocked: Vec::new() };
+    let Collected { wanted, blocked } = match (&resumed, &fixed.again) {
+        (Some(unfinished), _) => only(pinned(unfinished, origins)?),
+        (None, Some(again)) => only(again.wanted.clone()),
         (None, None) => origins.collect(request, None, settings).await?,
     };
     let parent = line.parent.as_ref().and_then(Parent::source).cloned();
@@ -103,7 +105,7 @@ pub(super) async fn bring(
     if let Some(catalogue) = catalogue {
         new.catalogue = catalogue;
     }
-    let done = draft.write(new, request, wanted, origins, settings, workspace).await;
+    let done = draft.write(new, request, wanted, origins, settings, workspace).await.map(|outcome| Outcome { blocked, ..outcome });
     if let Some(lock) = lock {
         the_only_holder(&lock).await;
     }
@@ -134,6 +136,7 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
         "{from:?} {platforms:?} {} {} {:?} {:?} {} {:?} {} {:?}",
         request.all_tags, archive.only, archive.packing, archive.delta.depth, archive.volume_bytes, line.name, line.generation, parent
     );
+    let text = request.wishes.as_ref().map_or(text.clone(), |wishes| format!("{text} {}", wishes.key()));
     // Its bytes are others.
     let text = if archive.builds_on_itself() { text } else { format!("{text} alone") };
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };

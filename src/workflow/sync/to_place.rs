@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::base::{self, Far, Needed};
 use super::origins::{Origins, registry_options};
 use super::{Outcome, Request, Settings, rfc3339};
+use crate::collect::Collected;
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
 use crate::image::receipt::Received;
@@ -24,14 +25,14 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
         origins.check_age(&destination, workspace)?;
     }
     let Opened { sink, source, target } = Opened::of(request, settings).await?;
-    let wanted = origins.collect(request, target, settings).await?;
+    let Collected { wanted, blocked } = origins.collect(request, target, settings).await?;
     let lists = |wanted: &Wanted| !matches!(request.from.get(origins.place_of(&wanted.source)), Some(Location::Registry { .. }));
     let sources: Vec<Option<Arc<dyn Source>>> = wanted.iter().map(|wanted| lists(wanted).then(|| Arc::clone(&wanted.source))).collect();
     let plan = Plan::make(wanted, sink.as_ref(), settings.jobs, &settings.monitor).await?;
     let needed = Needed::of(&plan, origins).await?;
     let known = base::known(workspace, &destination)?;
     let base = needed.find(&Far { source: source.clone(), sink: sink.as_ref(), place: destination.clone(), known }, settings).await?;
-    let mut outcome = Outcome::new(&plan, request, workspace);
+    let mut outcome = Outcome { blocked, ..Outcome::new(&plan, request, workspace) };
     outcome.read_back = base.as_deref().and_then(base::summary);
     if request.dry_run {
         return Ok(outcome);
@@ -70,7 +71,7 @@ impl Opened {
         match &request.to {
             Location::Registry { host, name } => {
                 let registry = Registry::new(registry_options(settings, settings.dest_tls_verify)).called(host);
-                let target = Target::of(host, name.as_ref(), request.keep_host);
+                let target = Target::of(host, name.as_ref(), request.keep_host).nested(request.max_nested_paths);
                 let sink = RegistrySink::new(&registry, host)?;
                 Ok(Self { sink: Box::new(sink), source: Some(Arc::new(registry)), target: Some(target) })
             }

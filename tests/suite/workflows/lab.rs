@@ -66,10 +66,12 @@ impl Lab {
         let place = |text: &str| text.parse::<Location>().expect("a place");
         Request {
             from: from.iter().map(|text| place(text.as_ref())).collect(),
+            wishes: None,
             to: place(to),
             all_tags: false,
             platforms: Vec::new(),
             keep_host: false,
+            max_nested_paths: None,
             allow_older: false,
             base: Vec::new(),
             check_base: false,

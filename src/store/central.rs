@@ -1,0 +1,119 @@
+//! [`Central`]: a registry that others mirror from, as the place that its images came from.
+//!
+//! **Invariants.** Images are asked for by their origins and answered by the names that a destination gives them; whoever reads sees origins
+//! alone. It only reads.
+//!
+//! *Not here:* the registry itself, which names a destination gives (`image::place`).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::image::place::Target;
+use crate::image::{Body, Contents, Descriptor, Digest, Manifest, Reference, Rename, Repository, Source};
+
+/// Images that have another name at a destination than their own.
+pub type Renames = BTreeMap<Reference, Rename>;
+
+/// A mirror, seen through the names that its images have at their origins.
+pub struct Central {
+    mirror: Arc<dyn Source>,
+    target: Target,
+    renames: Renames,
+    /// For each origin, where images of it were found.
+    found: Mutex<BTreeMap<Repository, Vec<Repository>>>,
+}
+
+impl Central {
+    /// What `mirror` has below `target`.
+    #[must_use]
+    pub fn new(mirror: Arc<dyn Source>, target: Target, renames: &Renames) -> Self {
+        Self { mirror, target, renames: renames.clone(), found: Mutex::default() }
+    }
+
+    /// The name of an image there.
+    fn name(&self, origin: &Reference) -> Result<Reference> {
+        let rename = self.renames.get(origin).cloned().unwrap_or_default();
+        let there = self.target.name(origin, &rename, &origin.digest().unwrap_or_else(|| Digest::of(b"")))?;
+        Ok(match origin.digest() {
+            Some(digest) => there.repository().at(digest),
+            None => there,
+        })
+    }
+
+    /// The repositories there that may have what one has at its origin: where images were found, or else where they would be.
+    fn repositories(&self, origin: &Repository) -> Result<Vec<Repository>> {
+        if let Some(found) = self.found().get(origin) {
+            return Ok(found.clone());
+        }
+        let name = self.target.name(&origin.clone().into(), &Rename::default(), &Digest::of(b""))?;
+        Ok(vec![name.repository().clone()])
+    }
+
+    fn found(&self) -> MutexGuard<'_, BTreeMap<Repository, Vec<Repository>>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first answer of these repositories.
+macro_rules! first {
+    ($central:expr, $origin:expr, |$there:ident| $ask:expr) => {{
+        for $there in &$central.repositories($origin)? {
+            if let Some(found) = $ask.await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }};
+}
+
+#[async_trait]
+impl Source for Central {
+    fn place(&self) -> String {
+        self.mirror.place()
+    }
+
+    async fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>> {
+        let there = self.name(name)?;
+        let root = self.mirror.resolve(&there).await?;
+        if root.is_some() {
+            let mut found = self.found();
+            let repositories = found.entry(name.repository().clone()).or_default();
+            if !repositories.contains(there.repository()) {
+                repositories.push(there.repository().clone());
+            }
+        }
+        Ok(root)
+    }
+
+    async fn manifest(&self, repository: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>> {
+        first!(self, repository, |there| self.mirror.manifest(there, wanted))
+    }
+
+    async fn blob_size(&self, repository: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        first!(self, repository, |there| self.mirror.blob_size(there, blob))
+    }
+
+    async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
+        first!(self, repository, |there| self.mirror.read(there, blob, range.clone()))
+    }
+
+    async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
+        let mut all = Vec::new();
+        for there in &self.repositories(repository)? {
+            all.extend(self.mirror.referrers(there, subject).await?);
+        }
+        Ok(all)
+    }
+
+    async fn tags(&self, repository: &Repository) -> Result<Option<Vec<String>>> {
+        first!(self, repository, |there| self.mirror.tags(there))
+    }
+
+    async fn contents(&self) -> Result<Option<Contents>> {
+        Ok(None)
+    }
+}
