@@ -46,7 +46,7 @@ impl Arguments {
         };
         let place = Location::Archive { path: to.clone(), generation: None };
         let packing = self.packing.packing();
-        let request = Request { from, to, lineage: self.lineage, volume_bytes: self.packing.volume_size, packing };
+        let request = Request { from, to, lineage: self.lineage, volume_bytes: self.packing.volume_bytes(None), packing };
         let after = "run the same command again: it goes on where it stopped";
         let work = async |settings| {
             let outcome = merge(request, &settings).await?;

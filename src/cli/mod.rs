@@ -6,6 +6,7 @@
 //! *Not here:* doing anything (`workflow`).
 
 mod completion;
+mod configuration;
 mod console;
 mod daemon;
 mod diff;

@@ -11,8 +11,10 @@ use crate::workflow::sync::Packing;
 #[command(next_help_heading = "Writing an archive")]
 pub(super) struct PackingArguments {
     /// Keep every file below this: 4.7GB, 4GiB, 700M, bytes; cd, dvd, dvd-dl, bd25, bd50, fat32
-    #[arg(long, value_name = "SIZE", default_value = "500GiB", env = "OCM_VOLUME_SIZE", value_parser = volume_cap)]
-    pub(super) volume_size: u64,
+    ///
+    /// The default is the archiveSize of the configuration, and 500GiB where there is none.
+    #[arg(long, value_name = "SIZE", env = "OCM_VOLUME_SIZE", value_parser = volume_cap)]
+    volume_size: Option<u64>,
     /// Compress at this zstd level, 1 to 19; the default is 6, with --small 9
     #[arg(long, value_name = "N", env = "OCM_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19))]
     level: Option<i32>,
@@ -36,7 +38,15 @@ enum Gzip {
     Keep,
 }
 
+/// Every file stays below this where nobody says more (semantics G.1).
+const VOLUME_BYTES: u64 = 500 << 30;
+
 impl PackingArguments {
+    /// What every file stays below, where a configuration asks for `configured`.
+    pub(super) fn volume_bytes(&self, configured: Option<u64>) -> u64 {
+        self.volume_size.or(configured).unwrap_or(VOLUME_BYTES)
+    }
+
     /// How content is packed.
     pub(super) fn packing(&self) -> Packing {
         let Packing { frame_bytes, level, .. } = if self.small { Packing::SMALL } else { Packing::default() };

@@ -9,12 +9,13 @@ use clap::builder::FalseyValueParser;
 use super::packing::PackingArguments;
 use super::runner::Runner;
 use super::settings::{Means, Moving, State, Wire, for_clap};
-use super::{show, sizes};
+use super::{configuration, show, sizes};
+use crate::config::ImageSet;
 use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Delta, Depth, ParentData, Request, again, sync};
+use crate::workflow::sync::{ArchiveOptions, Delta, Depth, ParentData, Request, Wishes, again, sync};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
@@ -25,10 +26,15 @@ pub(super) struct Arguments {
     /// Where from, and last where to.
     #[arg(
         help = "Where from, and last where to: docker://HOST[/REPO[:TAG|@DIGEST]], an archive directory, oci:PATH[:REF]",
-        required = true,
+        required_unless_present = "config",
         value_name = "FROM… TO"
     )]
     places: Vec<Location>,
+    /// Bring what this ImageSetConfiguration asks for; repeat for more
+    ///
+    /// From its origins, or, where other places are named, from these. A set lists exactly that.
+    #[arg(short, long, value_name = "FILE")]
+    config: Vec<PathBuf>,
     /// Only say what would be done
     #[arg(long, env = "OCM_DRY_RUN", value_parser = FalseyValueParser::new())]
     dry_run: bool,
@@ -133,6 +139,8 @@ const EXAMPLES: &str = "Examples:
   ocm sync docker://quay.io/org/app:1 docker://nginx:1.27 --volume-size dvd /mnt/disk
   ocm sync /mnt/disk docker://registry.lab:5000/mirror
   ocm sync docker://quay.io/org/app:1 docker://registry.lab:5000
+  ocm sync -c isc.yaml /mnt/disk
+  ocm sync -c isc.yaml /mnt/disk docker://registry.lab:5000/mirror
   ocm sync docker://quay.io/org/app:2 /mnt/disk --since lab.json
   ocm sync --again /mnt/disk@2:1 /mnt/other";
 
@@ -152,7 +160,8 @@ impl Arguments {
         if let Some(set) = self.again.clone() {
             return self.write_again(set, means, runner);
         }
-        let request = self.request()?;
+        let sets = configuration::load(&self.config, &runner.console)?;
+        let request = self.request(&sets)?;
         let to = request.to.clone();
         let work = async |settings| {
             let outcome = sync(request, &settings).await?;
@@ -180,15 +189,15 @@ impl Arguments {
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, to, settings.now))
     }
 
-    fn request(self) -> Result<Request> {
+    fn request(self, sets: &[ImageSet]) -> Result<Request> {
         let (archive, mut from) = (self.archive, self.places);
         let (packing, delta) = (archive.packing.packing(), archive.delta());
-        let to = from.pop().filter(|_| !from.is_empty());
+        let to = from.pop().filter(|_| !from.is_empty() || !sets.is_empty());
         archive.check()?;
-        let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to");
+        let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to; or what to bring, with -c");
         Ok(Request {
             from,
-            wishes: None,
+            wishes: if sets.is_empty() { None } else { Some(Wishes::of(sets)?) },
             to: to.ok_or_else(one_place)?,
             all_tags: self.all_tags,
             platforms: self.platforms,
@@ -198,7 +207,7 @@ impl Arguments {
             base: self.base,
             check_base: self.check_base,
             archive: ArchiveOptions {
-                volume_bytes: archive.packing.volume_size,
+                volume_bytes: archive.packing.volume_bytes(configuration::archive_bytes(sets)),
                 since: archive.since,
                 full: archive.full,
                 lineage: archive.lineage,

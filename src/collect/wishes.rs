@@ -6,6 +6,7 @@
 
 use regex::RegexSet;
 
+use crate::config::{AdditionalImage, ImageSet, Origin};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, layout_repository};
 use crate::image::{Contents, Platform, Reference, Rename};
@@ -31,6 +32,15 @@ pub struct Wish {
 }
 
 impl Wish {
+    fn of(image: &AdditionalImage) -> Self {
+        let place = match &image.origin {
+            Origin::Image(name) => Location::Registry { host: name.repository().registry().to_owned(), name: Some(name.clone()) },
+            Origin::Layout { path, reference } => Location::Layout { path: path.clone(), reference: reference.clone() },
+        };
+        let rename = Rename { repository: image.target_repository.clone(), tag: image.target_tag.clone() };
+        Self { place, rename, platforms: image.platforms.clone() }
+    }
+
     /// The names that it has in what a place lists of itself: its own, or for one of an OCI layout those of all that came from
     /// there. Empty where the place lists none.
     #[must_use]
@@ -59,6 +69,14 @@ impl Wish {
 }
 
 impl Wishes {
+    /// What these configurations ask for, in their order; what one of them blocks, none brings.
+    pub fn of(sets: &[ImageSet]) -> Result<Self> {
+        let images = sets.iter().flat_map(|set| &set.wishes.additional_images).map(Wish::of).collect();
+        let expressions = sets.iter().flat_map(|set| set.blocked.expressions());
+        let blocked = RegexSet::new(expressions).map_err(|error| Error::usage(format!("blockedImages: {error}")))?;
+        Ok(Self { images, blocked })
+    }
+
     /// How those are called at a destination which keep not all of their own name.
     pub fn renames(&self) -> impl Iterator<Item = (Reference, Rename)> + use<'_> {
         let renamed = self.images.iter().filter(|wish| !wish.rename.is_none());
