@@ -21,6 +21,7 @@ mod faults;
 mod inside;
 mod layouts;
 mod mount;
+mod publish;
 mod receipts;
 mod removable;
 mod replay;
