@@ -34,8 +34,9 @@ async fn mirror(lab: &Lab, near: &Registry, far: &Registry) -> Vec<Asked> {
         ("team/app", "1", true, false),
         ("team/app", "2", false, true),
         ("team/app", "3", true, true),
-        ("team/app/plugin", "1", false, true),
         ("team/apparatus", "1", true, false),
+        ("tools/kit", "1", true, false),
+        ("tools/kit/plugin", "1", false, true),
         ("alone", "1", true, false),
     ]) {
         let root = layout.image(&Image::of([Layer::tree(seed, 20_000)]));
