@@ -53,6 +53,12 @@ impl Workspace {
         self.path.join("catalogues")
     }
 
+    /// Where the files for clusters are.
+    #[must_use]
+    pub fn cluster_resources(&self) -> PathBuf {
+        self.path.join("cluster-resources")
+    }
+
     /// Keeps a receipt; says where.
     pub fn keep_receipt(&self, receipt: &Receipt) -> Result<PathBuf> {
         let folder = self.receipts_folder(&receipt.destination);

@@ -22,6 +22,7 @@ mod faults;
 mod inside;
 mod layouts;
 mod mount;
+mod publish;
 mod receipts;
 mod removable;
 mod replay;
