@@ -199,7 +199,7 @@ impl Candidate {
             self.item.wanted.clone_from(&choices.platforms);
         }
         let name = destination(choices.target.as_ref(), &self.item)?;
-        let (origin, place) = (self.item.origin.clone(), self.source.place());
+        let (origin, place) = (self.item.origin.clone(), self.source.place_of(&self.item.origin));
         let wanted = Wanted { pinned: self.listed, sparse, ..Wanted::new(self.item, self.source, name) };
         Ok(match self.answer {
             Answer::Failed(error) => wanted.fail(error),
