@@ -22,6 +22,7 @@ mod inside;
 mod layouts;
 mod mount;
 mod receipts;
+mod redirects;
 mod removable;
 mod replay;
 mod resume;

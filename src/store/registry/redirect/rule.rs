@@ -73,9 +73,9 @@ impl Rule {
 
 /// A location is never a short name: a host without a dot is a host here.
 fn read(name: &str) -> Result<Repository> {
-    match name.split_once('/') {
-        Some((host, path)) if host != "docker.io" => Repository::new(host, path),
-        _ => name.parse(),
+    match name.split_once('/').unwrap_or((name, "")) {
+        ("docker.io", _) => name.parse(),
+        (host, path) => Repository::new(host, path),
     }
 }
 
