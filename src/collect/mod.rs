@@ -154,7 +154,7 @@ impl Candidate {
 
     fn tagged(source: &Arc<dyn Source>, repository: &Repository, tags: Vec<String>, listing: Option<&Contents>) -> Vec<Self> {
         if tags.is_empty() {
-            let none = Error::failed(format!("repository {repository}: it has no tags in {}", source.place()));
+            let none = Error::failed(format!("repository {repository}: it has no tags in {}", source.place_of(&repository.clone().into())));
             return vec![Self::failed(source, repository.clone(), none)];
         }
         let one = |tag: String| match repository.tagged(&tag) {

@@ -16,6 +16,7 @@ use crate::support::fault::{Fault, every};
 use crate::support::images::{Image, Layout, push};
 use crate::support::proxy::{Class as Asked, Proxy};
 use crate::support::registry::Registry;
+use crate::support::tools::Tool;
 use crate::workflows::lab::{Heard, Lab};
 
 /// A registry that nobody can reach (RFC 2606).
@@ -100,6 +101,40 @@ async fn an_error_names_every_place_that_was_asked() {
     let why = failure(&lab.sync(&[ORIGIN], &lab.path("disk")).await.expect("a report"));
     let host = empty.host();
     assert_eq!(why, format!("image origin.invalid/team/app:1: it is not in {host}/team/app or {host}/x/team/app"));
+}
+
+/// The places that skopeo says it tries, as the addresses of manifests there.
+fn tried_by_skopeo(lab: &Lab, name: &str) -> Option<Vec<String>> {
+    let mut skopeo = Tool::find("skopeo")?;
+    skopeo.args(["--debug", "--registries-conf", &lab.path("registries.conf"), "inspect", "--retry-times", "0", name]);
+    let said = String::from_utf8_lossy(&skopeo.output().expect("skopeo runs").stderr).into_owned();
+    let places =
+        said.lines().filter_map(|line| line.split_once("Trying to access \\\"")?.1.split_once("\\\"").map(|(place, _)| place.to_owned()));
+    let address = |place: String| {
+        let (host, path) = place.split_once('/').expect("a name");
+        let (path, key) = path.split_once('@').or_else(|| path.split_once(':')).expect("a tag or digest");
+        format!("https://{host}/v2/{path}/manifests/{key}")
+    };
+    Some(places.map(address).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skopeo_tries_the_same_places_in_the_same_order() {
+    let mut lab = Lab::new();
+    lab.settings.retry_times = 0;
+    let (tags, digests) = ("pull-from-mirror = \"tag-only\"", "pull-from-mirror = \"digest-only\"");
+    redirect(
+        &mut lab,
+        "prefix = \"origin.invalid/team\"",
+        &[("one.invalid/x/y", ""), ("two.invalid/x", tags), ("three.invalid/x", digests)],
+    );
+    for name in [ORIGIN.to_owned(), format!("docker://origin.invalid/team/app@{}", Digest::of(b"x"))] {
+        let Some(tried) = tried_by_skopeo(&lab, &name) else { return };
+        let why = failure(&lab.sync(&[&name], &lab.path("disk")).await.expect("a report"));
+        let places: Vec<Option<usize>> = tried.iter().map(|address| why.find(address)).collect();
+        assert!(places.len() == 3 && places.is_sorted() && places.iter().all(Option::is_some), "{tried:?}\n{why}");
+        assert!(why.contains("none of 3 places"), "{why}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

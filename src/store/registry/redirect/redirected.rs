@@ -1,7 +1,7 @@
 //! [`Redirected`]: registries, read where the rules say.
 //!
 //! **Invariants.** Of one blob there is one place that gives it. A later place is asked only where an earlier one has not what is
-//! asked for, or gives no answer; the first failure of a place is told. Absence is what all places said.
+//! asked for, or gives no answer; that a place begins to fail is told. Absence is what all places said.
 //!
 //! *Not here:* the rules ([`Redirects`]).
 
