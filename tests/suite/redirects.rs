@@ -8,6 +8,7 @@ mod files;
 
 use ocm::environment::Environment;
 use ocm::image::Digest;
+use ocm::image::place::digest_tag;
 use ocm::transfer::{Class, Ending};
 use ocm::workflow::Redirects;
 use ocm::workflow::sync::Outcome;
@@ -167,6 +168,24 @@ async fn a_mirror_for_digests_is_not_asked_for_tags() {
     let by_digest = format!("docker://origin.invalid/team/app@{}", root.digest);
     digest(&lab.sync(&[by_digest], &lab.path("other")).await.expect("a set"));
     assert!(proxy.total().requests > 0, "it is asked first, and has it not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn referrers_come_from_where_their_subject_is() {
+    let (Some(one), Some(two)) = (Registry::start(), Registry::start()) else { return };
+    let mut lab = Lab::new();
+    lab.fill(&one, "team/app", "1", &Image::generated(1, 50_000)).await;
+    let (layout, there) = (Layout::new(), format!("{}/team/app", two.host()));
+    let root = layout.image(&Image::generated(2, 50_000));
+    let signature = layout.artifact("application/vnd.example.signature", b"signed", Some(&root));
+    push(&layout, &root, &there, Some("2")).await;
+    push(&layout, &layout.index(std::slice::from_ref(&signature)), &there, Some(&digest_tag(&root.digest))).await;
+    redirect(&mut lab, "", &[(one.host(), ""), (two.host(), "")]);
+    let made = lab.sync(&[ORIGIN, "docker://origin.invalid/team/app:2"], &lab.path("disk")).await.expect("a set");
+    assert_eq!(made.class(), Class::Done, "{:?}", made.report);
+    let attached: Vec<Vec<Digest>> =
+        made.report.items.iter().map(|outcome| outcome.item.attached.iter().map(|attached| attached.digest).collect()).collect();
+    assert_eq!(attached, [vec![], vec![signature.digest]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

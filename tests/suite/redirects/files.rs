@@ -1,5 +1,6 @@
 //! Files that others wrote, and files that a command line names.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,7 +36,7 @@ fn files_of_others_are_taken_and_refused_as_by_their_own_library() {
     let below = "registries-config/containers-image/pkg/sysregistriesv2/testdata";
     let Some(folder) = std::env::var_os("OCM_TEST_DATA").map(|data| PathBuf::from(data).join(below)).filter(|folder| folder.is_dir())
     else {
-        println!("skipped: OCM_TEST_DATA names no directory with {below}");
+        writeln!(std::io::stderr(), "skipped: OCM_TEST_DATA names no directory with {below}").expect("stderr is open in a test");
         return;
     };
     let load = |path: &Path| Redirects::load(&Environment::default(), Some(path));
