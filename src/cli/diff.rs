@@ -43,7 +43,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let (a, b) = (self.a, self.b);
-        let means = Means { workspace: self.state.workspace, jobs: Some(self.moving.jobs), threads: None, wire: self.wire };
+        let means = Means { workspace: self.state.workspace, jobs: Some(self.moving.jobs), wire: self.wire, ..Means::default() };
         let options = Options { keep_host: self.keep_host, files: self.files };
         let work = async |settings: Settings| diff(&a, &b, options, &settings).await;
         let compared = runner.carry_out(means, true, "run the same command again", work)?;

@@ -5,7 +5,7 @@ use clap::Args;
 use super::ls::archive;
 use super::packing::PackingArguments;
 use super::runner::Runner;
-use super::settings::{Means, Moving, State, Wire};
+use super::settings::{Means, Moving, State};
 use super::show;
 use crate::error::{Error, Result};
 use crate::image::place::Location;
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
-        let means = Means { workspace: self.state.workspace, jobs: Some(self.moving.jobs), threads: None, wire: Wire::default() };
+        let means = Means { workspace: self.state.workspace, jobs: Some(self.moving.jobs), ..Means::default() };
         let mut from = self.places.into_iter().map(archive).collect::<Result<Vec<_>>>()?;
         let to = from.pop().filter(|_| !from.is_empty());
         let (to, None) = to.ok_or_else(|| Error::usage("one place alone is no merge").hint("name the chain, and last where to"))? else {

@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 use super::durations;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
-use crate::workflow::Settings;
+use crate::workflow::{Redirects, Settings};
 
 /// Where state is kept.
 #[derive(Debug, Clone, Args)]
@@ -55,6 +56,29 @@ pub(super) struct Means {
     pub(super) threads: Option<usize>,
     /// How registries are reached.
     pub(super) wire: Wire,
+    /// Where they are read; `None` for verbs that read nothing by the name of an image.
+    pub(super) redirecting: Option<Redirecting>,
+}
+
+/// Where registries are read.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Registries")]
+pub(super) struct Redirecting {
+    /// Read mirrors and other locations of registries from this file and FILE.d alone, default where podman finds them
+    ///
+    /// That is $CONTAINERS_REGISTRIES_CONF, ~/.config/containers/registries.conf, or /etc/containers/registries.conf, with drop-ins. /dev/null
+    /// has no mirrors. What is written to a registry goes where it was sent.
+    #[arg(long, value_name = "FILE", env = "OCM_REGISTRIES_CONF")]
+    registries_conf: Option<PathBuf>,
+    /// Read from mirrors and other locations alone, never from the registry that an image is named by
+    #[arg(long, env = "OCM_MIRRORS_ONLY", value_parser = FalseyValueParser::new())]
+    mirrors_only: bool,
+}
+
+impl Redirecting {
+    fn read(&self, environment: &Environment) -> Result<Redirects> {
+        Ok(Redirects::load(environment, self.registries_conf.as_deref())?.mirrors_only(self.mirrors_only))
+    }
 }
 
 /// How registries are reached.
@@ -102,6 +126,7 @@ impl Default for Wire {
 /// The settings of a run that begins now.
 pub(super) fn settings(environment: Environment, means: Means, monitor: SharedMonitor) -> Result<Settings> {
     let wire = means.wire;
+    let redirects = means.redirecting.map_or_else(|| Ok(Redirects::default()), |redirecting| redirecting.read(&environment))?;
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Settings {
         environment,
@@ -111,6 +136,7 @@ pub(super) fn settings(environment: Environment, means: Means, monitor: SharedMo
         jobs: means.jobs.unwrap_or(1),
         threads: means.threads.unwrap_or_else(processors),
         authfile: wire.authfile,
+        redirects,
         src_tls_verify: wire.src_tls_verify.or(wire.tls_verify),
         dest_tls_verify: wire.dest_tls_verify.or(wire.tls_verify),
         retry_times: wire.retry_times,

@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 
 use super::packing::PackingArguments;
 use super::runner::Runner;
-use super::settings::{Means, Moving, State, Wire, for_clap};
+use super::settings::{Means, Moving, Redirecting, State, Wire, for_clap};
 use super::{configuration, show, sizes};
 use crate::config::ImageSet;
 use crate::error::{Error, Result};
@@ -70,6 +70,8 @@ pub(super) struct Arguments {
     archive: ArchiveArguments,
     #[command(flatten)]
     wire: Wire,
+    #[command(flatten)]
+    redirecting: Redirecting,
     #[command(flatten)]
     state: State,
     #[command(flatten)]
@@ -154,7 +156,7 @@ impl Arguments {
 
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let (workspace, jobs) = (self.state.workspace.clone(), Some(self.moving.jobs));
-        let means = Means { workspace, jobs, threads: None, wire: self.wire.clone() };
+        let means = Means { workspace, jobs, threads: None, wire: self.wire.clone(), redirecting: Some(self.redirecting.clone()) };
         // A command that has the terminal must not find bars on it.
         let bars = self.archive.on_volume.is_none();
         if let Some(set) = self.again.clone() {

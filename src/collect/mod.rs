@@ -213,7 +213,7 @@ impl Candidate {
 
     fn tagged(source: &Arc<dyn Source>, repository: &Repository, tags: Vec<String>, listing: Option<&Contents>) -> Vec<Self> {
         if tags.is_empty() {
-            let none = Error::failed(format!("repository {repository}: it has no tags in {}", source.place()));
+            let none = Error::failed(format!("repository {repository}: it has no tags in {}", source.place_of(&repository.clone().into())));
             return vec![Self::failed(source, repository.clone(), none)];
         }
         let one = |tag: String| match repository.tagged(&tag) {
@@ -267,7 +267,7 @@ impl Candidate {
             self.item.wanted.clone_from(platforms);
         }
         let name = destination(choices.target.as_ref(), &self.item)?;
-        let (origin, place) = (self.item.origin.clone(), self.source.place());
+        let (origin, place) = (self.item.origin.clone(), self.source.place_of(&self.item.origin));
         let wanted = Wanted { pinned: self.listed, sparse, ..Wanted::new(self.item, self.source, name) };
         Ok(match self.answer {
             Answer::Failed(error) => wanted.fail(error),

@@ -24,6 +24,11 @@ pub trait Source: Send + Sync {
     /// What a person calls this place.
     fn place(&self) -> String;
 
+    /// Where this place looks for a name, as a person is told of it; one place alone is itself.
+    fn place_of(&self, _: &Reference) -> String {
+        self.place()
+    }
+
     /// The manifest that a name stands for: by its digest where it has one, else by its tag, else by `latest`.
     async fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>>;
 

@@ -108,6 +108,12 @@ impl Reference {
         self
     }
 
+    /// The same tag and digest in another repository.
+    #[must_use]
+    pub fn moved(self, repository: Repository) -> Self {
+        Self { repository, ..self }
+    }
+
     /// What stands in a manifest URL: the digest where there is one, else the tag, else `latest`.
     #[must_use]
     pub fn key(&self) -> String {

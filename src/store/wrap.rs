@@ -36,6 +36,10 @@ impl Source for Overlay {
         self.far.place()
     }
 
+    fn place_of(&self, name: &Reference) -> String {
+        self.far.place_of(name)
+    }
+
     async fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>> {
         let Some(digest) = name.digest() else { return self.far.resolve(name).await };
         for near in &self.places[..self.places.len() - 1] {

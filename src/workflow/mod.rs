@@ -24,6 +24,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
 use crate::store::archive::{LetGo, Shelf};
+pub use crate::store::registry::Redirects;
 use crate::workspace::Workspace;
 
 /// The surroundings of a run, and what is the same for every verb.
@@ -43,6 +44,8 @@ pub struct Settings {
     pub threads: usize,
     /// Where credentials are, if not in the usual places.
     pub authfile: Option<PathBuf>,
+    /// Where content of registries is read that goes by names in others.
+    pub redirects: Redirects,
     /// Whether certificates of registries that are read from are checked; `None` is yes, with plain HTTP on loopback.
     pub src_tls_verify: Option<bool>,
     /// The same for registries that are written to.

@@ -1,6 +1,6 @@
 //! The command line, run as a person runs it.
 //!
-//! **Invariants.** The program sees only the variables that a test gives it, and a home of its own.
+//! **Invariants.** The program sees only the variables that a test gives it, and a home of its own. It knows no mirrors unless a test names some.
 //!
 //! *Not here:* how results look (unit tests beside their code).
 
@@ -30,7 +30,13 @@ impl Ocm {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocm"));
-        command.args(arguments).env_clear().env("HOME", self.home.path()).current_dir(self.home.path()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("OCM_REGISTRIES_CONF", "/dev/null")
+            .current_dir(self.home.path())
+            .stdin(Stdio::null());
         command
     }
 

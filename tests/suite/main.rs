@@ -24,6 +24,7 @@ mod layouts;
 mod mount;
 mod publish;
 mod receipts;
+mod redirects;
 mod removable;
 mod replay;
 mod resume;

@@ -15,6 +15,7 @@ mod known;
 mod manifests;
 mod paging;
 mod push;
+pub mod redirect;
 mod referrers;
 mod refusal;
 mod tags;
@@ -36,6 +37,7 @@ pub mod connection;
 pub use connection::Options;
 use host::Host;
 pub use push::RegistrySink;
+pub use redirect::{Redirected, Redirects};
 
 /// All registries that one run talks to, by host.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use crate::monitor::Event;
 use crate::store::archive::{ArchiveSource, Shelf};
 use crate::store::central::{Central, Renames};
 use crate::store::layout::LayoutSource;
-use crate::store::registry::{Options, Registry};
+use crate::store::registry::{Options, Redirected};
 use crate::workflow::blocking;
 use crate::workspace::{Accepted, Workspace};
 
@@ -46,6 +46,11 @@ pub(in crate::workflow) fn registry_options(settings: &Settings, tls_verify: Opt
     }
 }
 
+/// The registries that names of images are of, read where the rules of this run say.
+pub(super) fn upstream(settings: &Settings) -> Redirected {
+    Redirected::new(settings.redirects.clone(), registry_options(settings, settings.src_tls_verify))
+}
+
 impl Origins {
     /// One archive that is open already.
     pub(super) fn of(archive: ArchiveSource) -> Self {
@@ -56,7 +61,7 @@ impl Origins {
 
     /// Opens every place that is named.
     pub(super) async fn open(request: &Request, settings: &Settings) -> Result<Self> {
-        let registries = Registry::new(registry_options(settings, settings.src_tls_verify));
+        let registries = upstream(settings);
         let mut hosts: BTreeMap<&str, Arc<dyn Source>> = BTreeMap::new();
         let mut origins = Self { origins: Vec::new(), newer: Vec::new() };
         let renames: Renames = request.wishes.iter().flat_map(|wishes| wishes.renames()).collect();

@@ -10,20 +10,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::origins::registry_options;
+use super::origins::upstream;
 use super::{ReadBack, Settings};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Descriptor, Digest, Repository, Source};
 use crate::monitor::Event;
 use crate::store::archive::{OldBlob, Recalled};
-use crate::store::registry::Registry;
 
 /// So many blobs are named.
 const MOST_NAMES: usize = 5;
 
 /// Looks for old blobs where the images came from that needed them.
 pub(super) async fn find(wanted: &[OldBlob], settings: &Settings) -> Arc<Recalled> {
-    let near = Near { registries: Arc::new(Registry::new(registry_options(settings, settings.src_tls_verify))), silent: Mutex::default() };
+    let near = Near { registries: Arc::new(upstream(settings)), silent: Mutex::default() };
     let look = |old| {
         let near = &near;
         async move { (old, near.look(old).await) }

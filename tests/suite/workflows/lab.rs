@@ -33,6 +33,7 @@ impl Lab {
             jobs: 4,
             threads: 2,
             authfile: None,
+            redirects: Default::default(),
             src_tls_verify: None,
             dest_tls_verify: None,
             retry_times: 2,
