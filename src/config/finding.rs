@@ -47,6 +47,8 @@ pub struct Finding {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     list: Vec<Finding>,
+    /// Whether what was said last is in the list.
+    kept: bool,
 }
 
 impl Findings {
@@ -62,8 +64,8 @@ impl Findings {
 
     /// Says what to write instead of what was added last.
     pub(super) fn help(&mut self, help: impl Into<String>) {
-        if let Some(last) = self.list.last_mut().filter(|last| last.help.is_none()) {
-            last.help = Some(help.into());
+        if let Some(last) = self.list.last_mut().filter(|_| self.kept) {
+            last.help = Some(help.into()).filter(|help| !help.is_empty());
         }
     }
 
@@ -78,7 +80,8 @@ impl Findings {
 
     fn add(&mut self, severity: Severity, place: Place, what: String) -> &mut Self {
         // An error is never left out in favour of a warning: it decides whether the file is used.
-        if self.list.len() < MAX_FINDINGS || severity == Severity::Error && !self.has_errors() {
+        self.kept = self.list.len() < MAX_FINDINGS || severity == Severity::Error && !self.has_errors();
+        if self.kept {
             self.list.push(Finding { severity, place, what, help: None });
         }
         self
@@ -166,8 +169,8 @@ mod tests {
             findings.warning(Place { line, ..Place::default() }, "w");
         }
         findings.error(Place::default(), "e");
-        findings.error(Place::default(), "f");
+        findings.error(Place::default(), "f").help("h");
         let list = findings.finish(false);
-        assert_eq!((list.len(), list[0].what.as_str()), (MAX_FINDINGS + 1, "e"));
+        assert_eq!((list.len(), list[0].what.as_str(), &list[0].help), (MAX_FINDINGS + 1, "e", &None));
     }
 }

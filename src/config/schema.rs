@@ -76,3 +76,62 @@ fn property(field: Field, definitions: &mut Map<String, Value>) -> Value {
     property["description"] = field.about.into();
     property
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Source, check};
+
+    /// What may stand for a schema in a file: an entry of each list, all fields of each map.
+    fn example(schema: &Value, definitions: &Value) -> Value {
+        if let Some(name) = schema["$ref"].as_str().or(schema["allOf"][0]["$ref"].as_str()) {
+            return example(&definitions[name.trim_start_matches("#/definitions/")], definitions);
+        }
+        if let Some(only) = schema.get("const") {
+            return only.clone();
+        }
+        if let Some(properties) = schema["properties"].as_object() {
+            return properties.iter().map(|(key, schema)| (key.clone(), example(schema, definitions))).collect::<Map<_, _>>().into();
+        }
+        match (schema["type"].as_str(), schema.get("items")) {
+            (_, Some(entry)) => json!([example(entry, definitions)]),
+            (Some("boolean"), _) => json!(true),
+            (Some("integer"), _) => json!(7),
+            (Some(_), _) => json!("1.2.3"),
+            (None, _) => json!({ "any": ["thing"] }),
+        }
+    }
+
+    #[test]
+    fn every_field_that_editors_offer_is_one_that_is_read() {
+        let schema = schema();
+        for document in [&schema["then"], &schema["else"]] {
+            let text = example(document, &schema["definitions"]).to_string();
+            let checked = check(Source::new("f", text.clone().into_bytes()).expect("text"), false);
+            let unknown: Vec<&str> = checked.findings.iter().map(|finding| finding.what.as_str()).filter(|what| !is_rule(what)).collect();
+            assert!(unknown.is_empty(), "{unknown:?} in {text}");
+        }
+    }
+
+    /// What an example of everything at once breaks: rules on values, not on fields.
+    fn is_rule(what: &str) -> bool {
+        ["cannot be used together", "mixing both", "has no effect", "neither tag nor digest", "means ocp"]
+            .iter()
+            .any(|rule| what.contains(rule))
+    }
+
+    #[test]
+    fn fields_are_explained_and_closed() {
+        let schema = schema();
+        let definitions = schema["definitions"].as_object().expect("definitions").values();
+        for map in definitions.chain([&schema["then"], &schema["else"]]) {
+            assert_eq!(map["additionalProperties"], json!(false), "{map}");
+            for (key, field) in map["properties"].as_object().expect("fields") {
+                let about = field["description"].as_str().unwrap_or_default();
+                assert!(!about.is_empty() && !about.ends_with('.'), "{key}: {about:?}");
+            }
+        }
+        assert_eq!(schema["definitions"]["ImageEntry"]["required"], json!(["name"]));
+        assert_eq!(schema["else"]["required"], json!(["apiVersion", "kind", "mirror"]));
+    }
+}

@@ -256,7 +256,13 @@ impl Builder {
                 Some(Key::Name(key, place)) => pairs.push(Pair { key, place, value: node }),
                 None => match &node.value {
                     Value::Scalar(text, _) => *key = Some(Key::Name(Rc::from(text.as_str()), node.place)),
-                    _ => return Err(Refused { place: node.place, what: "a key is text".to_owned(), help: "" }),
+                    _ => {
+                        return Err(Refused {
+                            place: node.place,
+                            what: "a key is text".to_owned(),
+                            help: "render it first, if this is a template",
+                        });
+                    }
                 },
             },
         }
