@@ -8,6 +8,7 @@
 
 pub mod cli;
 pub mod collect;
+pub mod config;
 pub mod environment;
 pub mod error;
 pub mod image;

@@ -7,6 +7,7 @@
 //! *Not here:* the mutation of seeds (`tests/targets.rs` for every run of the tests, libFuzzer for long runs).
 
 pub mod archive;
+pub mod configuration;
 pub mod names;
 pub mod structures;
 
@@ -22,7 +23,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "header", run: structures::header, seeds: structures::headers },
     Target { name: "footer", run: structures::footer, seeds: structures::footers },
     Target { name: "frame-header", run: structures::frame_header, seeds: structures::frame_headers },
@@ -34,4 +35,5 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "volume", run: archive::volume, seeds: archive::volumes },
     Target { name: "manifest", run: names::manifest, seeds: names::manifests },
     Target { name: "name", run: names::name, seeds: names::names },
+    Target { name: "configuration", run: configuration::configuration, seeds: configuration::configurations },
 ];

@@ -6,6 +6,7 @@
 //! *Not here:* doing anything (`workflow`).
 
 mod completion;
+mod config;
 mod configuration;
 mod console;
 mod daemon;
@@ -77,6 +78,7 @@ enum Verb {
     Mount(mount::Arguments),
     Umount(umount::Arguments),
     Serve(serve::Arguments),
+    Config(config::Arguments),
     Completion(completion::Arguments),
     Man(man::Arguments),
 }
@@ -117,6 +119,7 @@ impl Verb {
             Self::Mount(verb) => verb.run(runner),
             Self::Umount(verb) => verb.run(runner),
             Self::Serve(verb) => verb.run(runner),
+            Self::Config(verb) => verb.run(runner),
             Self::Completion(verb) => verb.run(runner),
             Self::Man(verb) => verb.run(runner),
         }

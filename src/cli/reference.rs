@@ -15,15 +15,15 @@ pub fn markdown() -> String {
          5 something else is needed (a set, a volume, a key), 130 interrupted.\n",
     );
     section(&mut text, "ocm", &mut command);
-    for verb in command.get_subcommands_mut() {
-        let name = format!("ocm {}", verb.get_name());
-        section(&mut text, &name, verb);
-    }
     text
 }
 
+/// The help of a command and of those below it.
 fn section(text: &mut String, name: &str, command: &mut Command) {
     let help = command.render_long_help().to_string();
     let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
     *text += &format!("\n## {name}\n\n```\n{}\n```\n", lines.join("\n"));
+    for verb in command.get_subcommands_mut() {
+        section(text, &format!("{name} {}", verb.get_name()), verb);
+    }
 }

@@ -34,13 +34,16 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm serve /mnt/x@2 /mnt/y --listen 127.0.0.1:0 --watch --access-log - -o json",
         "ocm serve --all-sets --base /mnt/z --tls-cert c --tls-key k --htpasswd h --spool /s --spool-size 1GiB /mnt/x",
         "ocm serve --print-mirror-config idms --public-name reg.lab:5000 /mnt/x",
+        "ocm config check a.yaml b.yaml --strict -o json",
+        "ocm config init",
+        "ocm config schema",
     ] {
         assert!(parsed(line).is_ok(), "{line}: {}", parsed(line).expect_err("an error"));
     }
     let Verb::Sync(sync) = parsed("ocm sync docker://a.io/b:1 /mnt/x").expect("a command line").verb else { panic!("not sync") };
     let text = format!("{sync:?}");
     for default in [
-        "volume_size: 536870912000",
+        "volume_size: None",
         "level: None",
         "small: false",
         "gzip: Auto",
@@ -83,6 +86,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("ocm serve a --tls-self-signed --tls-cert c --tls-key k", "cannot be used with"),
         ("ocm serve a --max-connections 0", "1..=100000"),
         ("ocm serve a --spool-size x", "unit is not known"),
+        ("ocm config check", "<FILE>"),
     ] {
         let error = parsed(line).expect_err(line);
         let text = error.to_string();
@@ -91,24 +95,37 @@ fn what_cannot_be_is_refused_with_its_reason() {
     }
 }
 
+/// Every verb, and what stands below it, with the words that a person types.
+fn verbs() -> Vec<(String, clap::Command)> {
+    fn below(name: &str, command: &clap::Command, found: &mut Vec<(String, clap::Command)>) {
+        for verb in command.get_subcommands() {
+            let name = format!("{name} {}", verb.get_name());
+            below(&name, verb, found);
+            found.push((name, verb.clone()));
+        }
+    }
+    let mut found = Vec::new();
+    below("ocm", &command(), &mut found);
+    found
+}
+
 #[test]
 fn every_option_has_a_variable() {
-    for verb in command().get_subcommands() {
+    for (name, verb) in verbs() {
         let options = verb.get_arguments().filter(|arg| !arg.is_positional() && arg.get_id() != "help" && arg.get_id() != "raw");
         for option in options {
             let long = option.get_long().expect("a long name").to_uppercase().replace('-', "_");
             let variable = option.get_env().and_then(|name| name.to_str()).map(str::to_owned);
-            assert_eq!(variable, Some(format!("OCM_{long}")), "{} of {}", option.get_id(), verb.get_name());
+            assert_eq!(variable, Some(format!("OCM_{long}")), "{} of {name}", option.get_id());
         }
     }
 }
 
 #[test]
 fn each_verb_has_an_example_and_each_option_one_line_of_help() {
-    for verb in command().get_subcommands_mut() {
-        let name = verb.get_name().to_owned();
+    for (name, mut verb) in verbs() {
         let help = verb.render_long_help().to_string();
-        assert!(help.contains("Example") && help.contains(&format!("  ocm {name}")), "{help}");
+        assert!(help.contains("Example") && help.contains(&format!("  {name}")), "{help}");
         for arg in verb.get_arguments() {
             let line = arg.get_help().map(ToString::to_string).unwrap_or_default();
             assert!(!line.is_empty() && line.len() <= 110 && !line.ends_with('.'), "{name} {}: {line:?}", arg.get_id());
@@ -147,7 +164,9 @@ fn every_field_of_a_document_is_explained() {
     let found = [Found::Changes(changes::tests::changes(3)), Found::OnlyIn(Side::A), Found::Why("x".into())];
     let inside = found.map(|found| changes::tests::inside(Some("linux/arm64/v8"), found));
     let compared = Compared { files: Some(inside.into()), ..diff::tests::compared() };
+    let checked = [show::config::tests::unsupported(), show::config::tests::unsound()];
     let documents = [
+        runner::document("ocm.config.check.v1", Class::Usage, &config::outcome(&checked)),
         runner::document("ocm.sync.v1", Class::Partial, &synced),
         runner::document("ocm.ls.v1", Class::Done, &listed),
         runner::document("ocm.inspect.image.v1", Class::Done, &inspect::tests::view()),

@@ -6,6 +6,7 @@
 
 mod archive;
 mod comparing;
+mod configuring;
 mod elsewhere;
 mod killed;
 mod media;

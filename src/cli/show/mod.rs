@@ -3,6 +3,7 @@
 //! **Invariants.** No colours and no terminal here. Every foreign text is made safe, field by field.
 
 pub(super) mod changes;
+pub(super) mod config;
 pub(super) mod diff;
 pub(super) mod gather;
 pub(super) mod inspect;

@@ -1,0 +1,78 @@
+//! `blockedImages`: regular expressions for what is not mirrored.
+//!
+//! **Invariants.** Expressions are not anchored (semantics E.6): `ubi8` stops every name that has it somewhere. They are
+//! compiled once, within bounds of memory.
+//!
+//! *Not here:* which names are matched; an origin and the path at the destination are (`collect`).
+
+use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
+
+use super::finding::{Findings, quoted};
+use super::rules::entries;
+use super::wire::{At, wire};
+
+/// How much memory compiled expressions may take: one alone, and all together.
+const MAX_ONE: usize = 1 << 20;
+const MAX_ALL: usize = 32 << 20;
+/// How many of them are tried.
+const MAX_COUNT: usize = 10_000;
+
+wire! {
+    /// Images that are not mirrored.
+    pub(super) BlockedEntry {
+        /// Regular expression, not anchored, for the name where an image comes from or goes to.
+        name: String = "name" (required),
+    }
+}
+
+/// What is not mirrored.
+#[derive(Debug, Clone, Default)]
+pub struct Blocked {
+    set: RegexSet,
+}
+
+impl Blocked {
+    /// The first expression, in the order of the file, that stops one of these names of an image.
+    #[must_use]
+    pub fn stops(&self, names: &[&str]) -> Option<&str> {
+        let first = names.iter().filter_map(|name| self.set.matches(name).iter().next()).min()?;
+        self.set.patterns().get(first).map(String::as_str)
+    }
+
+    /// The expressions as they are written.
+    #[must_use]
+    pub fn expressions(&self) -> &[String] {
+        self.set.patterns()
+    }
+}
+
+/// Compiles the expressions of a list, those that can be; what is wrong with the others is reported.
+pub(super) fn blocked(list: Option<&At<Vec<At<BlockedEntry>>>>, findings: &mut Findings) -> Blocked {
+    let names: Vec<&At<String>> =
+        entries(list).iter().filter_map(|entry| entry.value.name.as_ref()).filter(|name| !name.value.is_empty()).collect();
+    if let Some(first) = names.get(MAX_COUNT) {
+        findings.error(first.place, format!("more than {MAX_COUNT} blocked images"));
+        return Blocked::default();
+    }
+    let sound: Vec<&str> = names.into_iter().filter_map(|name| sound(name, findings)).collect();
+    let place = list.map(|list| list.key).unwrap_or_default();
+    match RegexSetBuilder::new(sound).size_limit(MAX_ALL).build() {
+        Ok(set) => Blocked { set },
+        Err(error) => {
+            findings.error(place, format!("blockedImages: {}", why(&error)));
+            Blocked::default()
+        }
+    }
+}
+
+fn sound<'a>(At { value, place, .. }: &'a At<String>, findings: &mut Findings) -> Option<&'a str> {
+    let Err(error) = RegexBuilder::new(value).size_limit(MAX_ONE).build() else { return Some(value) };
+    findings.error(*place, format!("blocked image {}: invalid regular expression: {}", quoted(value), why(&error)));
+    None
+}
+
+/// The cause alone; the expression with its own caret is shown already.
+fn why(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
