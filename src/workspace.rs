@@ -53,10 +53,10 @@ impl Workspace {
         self.path.join("catalogues")
     }
 
-    /// Where the files for clusters are.
+    /// Where the files are for clusters that have their images from `destination`.
     #[must_use]
-    pub fn cluster_resources(&self) -> PathBuf {
-        self.path.join("cluster-resources")
+    pub fn cluster_resources(&self, destination: &str) -> PathBuf {
+        self.path.join("cluster-resources").join(slug(destination))
     }
 
     /// Keeps a receipt; says where.
@@ -104,7 +104,7 @@ impl Workspace {
     }
 
     fn receipts_folder(&self, destination: &str) -> PathBuf {
-        self.path.join("receipts").join(words(destination.trim_start_matches("docker://")))
+        self.path.join("receipts").join(slug(destination))
     }
 
     /// The newest set of `lineage` that `destination` accepted.
@@ -154,6 +154,11 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// `text` as the name of a file.
+/// A destination as the name of a folder.
+fn slug(destination: &str) -> String {
+    words(destination.trim_start_matches("docker://"))
+}
+
 fn words(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '-' }).collect()
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::image::place::Location;
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Delta, Depth, ParentData, Request, Wishes, again, sync};
+use crate::workflow::sync::{ArchiveOptions, Delta, Depth, MirrorScope, ParentData, PublishOptions, Request, Wishes, again, sync};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
@@ -50,6 +50,12 @@ pub(super) struct Arguments {
     /// Join the last components of longer paths at a registry by hyphens, so that none has more than N
     #[arg(long, value_name = "N", env = "OCM_MAX_NESTED_PATHS")]
     max_nested_paths: Option<NonZeroUsize>,
+    /// In what is written for clusters, let a mirror stand for a namespace or for a repository
+    #[arg(long, value_name = "SCOPE", default_value = "namespace", env = "OCM_MIRROR_SCOPE")]
+    mirror_scope: Scope,
+    /// End the names of mirror sets with this
+    #[arg(long, value_name = "TEXT", env = "OCM_NAME_SUFFIX")]
+    name_suffix: Option<String>,
     /// Take a set that is older than the newest one accepted at the destination
     #[arg(long, env = "OCM_ALLOW_OLDER", value_parser = FalseyValueParser::new())]
     allow_older: bool,
@@ -137,6 +143,24 @@ enum DeltaDepth {
     Patch,
 }
 
+/// What one mirror stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Scope {
+    /// All of a namespace, where that leads to the real names
+    Namespace,
+    /// One repository
+    Repository,
+}
+
+impl From<Scope> for MirrorScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Namespace => Self::Namespace,
+            Scope::Repository => Self::Repository,
+        }
+    }
+}
+
 const EXAMPLES: &str = "Examples:
   ocm sync docker://quay.io/org/app:1 docker://nginx:1.27 --volume-size dvd /mnt/disk
   ocm sync /mnt/disk docker://registry.lab:5000/mirror
@@ -219,6 +243,7 @@ impl Arguments {
                 on_volume: archive.on_volume,
                 release: archive.release,
             },
+            publish: PublishOptions { mirror_scope: self.mirror_scope.into(), name_suffix: self.name_suffix, ..PublishOptions::default() },
             dry_run: self.dry_run,
         })
     }

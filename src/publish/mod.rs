@@ -15,6 +15,8 @@ mod wants;
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use self::rules::Rules;
 pub use self::wants::LeftOut;
 use self::wants::{Category, Wants};
@@ -63,7 +65,8 @@ pub struct Documents {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Published {
     /// The files that have something to say.
     pub files: Vec<PublishedFile>,
@@ -74,7 +77,7 @@ pub struct Published {
 }
 
 /// One file for the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PublishedFile {
     /// Where it is.
     pub path: PathBuf,

@@ -99,17 +99,18 @@ async fn every_image_is_pulled_by_the_name_of_its_origin_when_that_is_gone() {
     let workspace = Workspace::new(lab.folder("workspace"));
     let receipts = workspace.all_receipts().expect("receipts");
     let options = Options { insecure: true, ..Options::default() };
-    let published = publish(&receipts, &options, &workspace.cluster_resources()).expect("published");
+    let folder = workspace.cluster_resources(&receipts[0].destination);
+    let published = publish(&receipts, &options, &folder).expect("published");
     assert_eq!((published.files.len(), published.left_out.len()), (3, 0), "{published:?}");
     let (derived, empty) = (lab.folder("node.conf"), lab.folder("empty.conf"));
-    std::fs::write(&derived, as_a_node_has_it(&workspace.cluster_resources())).expect("written");
+    std::fs::write(&derived, as_a_node_has_it(&folder)).expect("written");
     std::fs::write(&empty, "").expect("written");
     let skopeo = || Tool::find("skopeo").expect("there a moment ago");
-    for conf in [derived, workspace.cluster_resources().join(REGISTRIES_FILE)] {
+    for conf in [derived, folder.join(REGISTRIES_FILE)] {
         for Asked { name, digest } in &asked {
-            let folder = tempfile::tempdir().expect("a folder");
-            run(&mut pull(skopeo(), &conf, name, folder.path()));
-            let manifest = std::fs::read(folder.path().join("manifest.json")).expect("a manifest");
+            let pulled = tempfile::tempdir().expect("a folder");
+            run(&mut pull(skopeo(), &conf, name, pulled.path()));
+            let manifest = std::fs::read(pulled.path().join("manifest.json")).expect("a manifest");
             assert_eq!(Digest::of(&manifest), *digest, "{name}");
         }
     }

@@ -9,7 +9,7 @@ use crate::cli::safe::safe;
 use crate::image::place::Location;
 use crate::transfer::{Class, Ending};
 use crate::workflow::label;
-use crate::workflow::sync::{Count, Depth, GzipShare, Outcome, ParentOutcome, SetOutcome};
+use crate::workflow::sync::{Count, Depth, GzipShare, Outcome, ParentOutcome, Published, SetOutcome};
 
 /// So many names are listed; of more, the list is in a file.
 const MOST_NAMES: usize = 5;
@@ -178,6 +178,19 @@ fn listed(group: &Group<'_>) -> Vec<String> {
     group.names.iter().map(|name| format!("{name}   {}", group.cause)).collect()
 }
 
+/// The files that tell clusters where the images are, and what no mirror can give.
+fn resources(published: &Published) -> String {
+    let mut text = String::new();
+    for file in &published.files {
+        let word = if file.changed { "" } else { "   as it was" };
+        let _ = writeln!(text, "  cluster  {}{word}", safe(&file.path.display().to_string()));
+    }
+    for left in &published.left_out {
+        let _ = writeln!(text, "  no mirror for {}: {}", safe(&left.origin.to_string()), safe(&left.why));
+    }
+    text
+}
+
 /// What follows from it: what else there is, and what to do next.
 fn tail(outcome: &Outcome, to: &Location) -> String {
     let mut text = String::new();
@@ -195,6 +208,9 @@ fn tail(outcome: &Outcome, to: &Location) -> String {
     }
     if let Some(receipt) = &outcome.receipt {
         let _ = writeln!(text, "  receipt  {}", safe(&receipt.display().to_string()));
+    }
+    if let Some(published) = &outcome.published {
+        text += &resources(published);
     }
     if outcome.set.is_some() {
         let _ = writeln!(text, "  next   ocm verify {}", safe(&to.to_string()));
@@ -243,6 +259,7 @@ pub(in crate::cli) mod tests {
             set: None,
             receipt: None,
             blocked: vec![],
+            published: None,
             newer: vec![],
             workspace: PathBuf::from("/dev/null"),
         }

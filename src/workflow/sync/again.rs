@@ -213,6 +213,7 @@ fn sync_of(request: &Request, facts: &SetFacts, made: &Made) -> Result<super::Re
             on_volume: None,
             release: false,
         },
+        publish: Default::default(),
         dry_run: false,
     })
 }

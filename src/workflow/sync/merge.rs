@@ -96,6 +96,7 @@ fn sync_of(request: &Request) -> super::Request {
             on_volume: None,
             release: false,
         },
+        publish: Default::default(),
         dry_run: false,
     }
 }

@@ -34,6 +34,8 @@ use crate::image::place::Location;
 use crate::image::{Digest, Platform};
 use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Fate, Plan, Planned, Summary};
+use crate::publish;
+pub use crate::publish::{MirrorScope, Options as PublishOptions, Published};
 pub use crate::store::archive::{Count, Delta, Depth, GzipShare, Packing, ParentData};
 use crate::transfer::{Class, Ending, Report};
 use crate::workspace::Workspace;
@@ -63,6 +65,8 @@ pub struct Request {
     pub check_base: bool,
     /// How an archive is written, where the destination is one.
     pub archive: ArchiveOptions,
+    /// How clusters are told where the images are now, where the destination is a registry.
+    pub publish: publish::Options,
     /// Only plan; nothing is written.
     pub dry_run: bool,
 }
@@ -132,6 +136,9 @@ pub struct Outcome {
     /// The receipt that was written, where the destination is a registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<PathBuf>,
+    /// What tells clusters where the images are now, where the destination is a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
     /// Sets in the source that are newer than the one taken, but lack volumes; the run then ends with 5.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub newer: Vec<String>,
@@ -323,6 +330,7 @@ impl Outcome {
             blocked: Vec::new(),
             set: None,
             receipt: None,
+            published: None,
             newer: Vec::new(),
             workspace: workspace.path().to_owned(),
         }

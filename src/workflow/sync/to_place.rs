@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::base::{self, Far, Needed};
 use super::origins::{Origins, registry_options};
-use super::{Outcome, Request, Settings, rfc3339};
+use super::{Outcome, PublishOptions, Published, Request, Settings, rfc3339};
 use crate::collect::Collected;
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
@@ -13,6 +13,7 @@ use crate::image::{Descriptor, Receipt, Sink, Source, Wanted};
 use crate::monitor::Event;
 use crate::plan::holdings::Holdings;
 use crate::plan::{Carried, Plan};
+use crate::publish::publish;
 use crate::store::layout::{LayoutSink, LayoutSource};
 use crate::store::registry::{Registry, RegistrySink};
 use crate::transfer::{self, Report, transfer};
@@ -53,9 +54,18 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
         if let (Location::Registry { .. }, Some(far)) = (&request.to, source) {
             let holdings = holdings(&outcome.report, &carried, &sources, far.as_ref(), settings).await;
             outcome.receipt = Some(workspace.keep_receipt(&receipt(&outcome.report, holdings, origins, &destination, settings.now))?);
+            outcome.published = Some(tell_clusters(request, settings, workspace)?);
         }
     }
     Ok(outcome)
+}
+
+/// Writes what tells clusters where the images of all receipts of the destination are.
+fn tell_clusters(request: &Request, settings: &Settings, workspace: &Workspace) -> Result<Published> {
+    let destination = request.to.to_string();
+    let options = PublishOptions { insecure: settings.dest_tls_verify == Some(false), ..request.publish.clone() };
+    let published = publish(&workspace.receipts(&destination)?, &options, &workspace.cluster_resources(&destination));
+    published.map_err(|error| error.context("all is pushed, and the files for clusters could not be written"))
 }
 
 /// The destination, opened.

@@ -87,6 +87,7 @@ impl Lab {
                 on_volume: None,
                 release: false,
             },
+            publish: Default::default(),
             dry_run: false,
         }
     }
