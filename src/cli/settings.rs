@@ -64,13 +64,13 @@ pub(super) struct Means {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Registries")]
 pub(super) struct Redirecting {
-    /// Read mirrors and other locations of registries from this file and FILE.d alone, default where podman finds them
+    /// Take mirrors of registries from this registries.conf, default podman's
     ///
-    /// That is $CONTAINERS_REGISTRIES_CONF, ~/.config/containers/registries.conf, or /etc/containers/registries.conf, with drop-ins. /dev/null
-    /// has no mirrors. What is written to a registry goes where it was sent.
+    /// With it come drop-ins in FILE.d. Podman's is $CONTAINERS_REGISTRIES_CONF, ~/.config/containers/registries.conf, or
+    /// /etc/containers/registries.conf, with drop-ins. /dev/null has no mirrors. What is written to a registry goes where it was sent.
     #[arg(long, value_name = "FILE", env = "OCM_REGISTRIES_CONF")]
     registries_conf: Option<PathBuf>,
-    /// Read from mirrors and other locations alone, never from the registry that an image is named by
+    /// Never read from the registry that an image is named by
     #[arg(long, env = "OCM_MIRRORS_ONLY", value_parser = FalseyValueParser::new())]
     mirrors_only: bool,
 }
