@@ -93,7 +93,7 @@ fn releases_are_checked_as_oc_mirror_checks_them() {
         of("{architectures: [amd64]}"),
         ["4:14 warning: mirror.platform.architectures is deprecated [write platforms, with os and architecture]"]
     );
-    assert_eq!(of("{channels: [{name: a, type: OCP}]}"), ["4:38 warning: type \"OCP\" means ocp [write ocp or okd]"]);
+    assert_eq!(of("{channels: [{name: a, type: OCP}]}"), ["4:41 warning: type \"OCP\" means ocp [write ocp or okd]"]);
 }
 
 #[test]
