@@ -1,7 +1,10 @@
 //! What files mean, and what is said of those that mean nothing.
 
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod real;
+#[cfg(test)]
 mod saying;
 
 use super::*;
