@@ -1,11 +1,11 @@
 //! `blockedImages`: regular expressions for what is not mirrored.
 //!
-//! **Invariants.** Expressions are not anchored (semantics E.6): `ubi8` stops every name that has it somewhere. They are
-//! compiled once, within bounds of memory.
+//! **Invariants.** Expressions are not anchored (semantics E.6): `ubi8` stops every name that has it somewhere. Classes such as
+//! `\w` are ASCII, as in Go. They are compiled once, within bounds of memory.
 //!
 //! *Not here:* which names are matched; an origin and the path at the destination are (`collect`).
 
-use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::finding::{Findings, quoted};
 use super::rules::entries;
@@ -15,7 +15,7 @@ use super::wire::{At, wire};
 const MAX_ONE: usize = 1 << 20;
 const MAX_ALL: usize = 32 << 20;
 /// How many of them are tried.
-const MAX_COUNT: usize = 10_000;
+const MAX_COUNT: usize = 1000;
 
 wire! {
     /// Images that are not mirrored.
@@ -35,7 +35,7 @@ impl Blocked {
     /// The first expression, in the order of the file, that stops one of these names of an image.
     #[must_use]
     pub fn stops(&self, names: &[&str]) -> Option<&str> {
-        let first = names.iter().filter_map(|name| self.set.matches(name).iter().next()).min()?;
+        let first = names.iter().filter_map(|name| self.set.matches(name.as_bytes()).iter().next()).min()?;
         self.set.patterns().get(first).map(String::as_str)
     }
 
@@ -56,7 +56,7 @@ pub(super) fn blocked(list: Option<&At<Vec<At<BlockedEntry>>>>, findings: &mut F
     }
     let sound: Vec<&str> = names.into_iter().filter_map(|name| sound(name, findings)).collect();
     let place = list.map(|list| list.key).unwrap_or_default();
-    match RegexSetBuilder::new(sound).size_limit(MAX_ALL).build() {
+    match RegexSetBuilder::new(sound).unicode(false).size_limit(MAX_ALL).build() {
         Ok(set) => Blocked { set },
         Err(error) => {
             findings.error(place, format!("blockedImages: {}", why(&error)));
@@ -66,7 +66,7 @@ pub(super) fn blocked(list: Option<&At<Vec<At<BlockedEntry>>>>, findings: &mut F
 }
 
 fn sound<'a>(At { value, place, .. }: &'a At<String>, findings: &mut Findings) -> Option<&'a str> {
-    let Err(error) = RegexBuilder::new(value).size_limit(MAX_ONE).build() else { return Some(value) };
+    let Err(error) = RegexBuilder::new(value).unicode(false).size_limit(MAX_ONE).build() else { return Some(value) };
     findings.error(*place, format!("blocked image {}: invalid regular expression: {}", quoted(value), why(&error)));
     None
 }

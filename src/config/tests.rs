@@ -1,7 +1,10 @@
 //! What files mean, and what is said of those that mean nothing.
 
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod real;
+#[cfg(test)]
 mod saying;
 
 use super::*;
@@ -70,7 +73,7 @@ fn nothing_is_asked_of_an_empty_stanza() {
 
 #[test]
 fn what_parses_and_what_is_supported_are_two_answers() {
-    let text = "mirror:\n  helm:\n    local: [{name: x, path: y}]\n  operators:\n    - catalog: r.io/c:1\n  platform:\n    graph: yes\n";
+    let text = "mirror:\n  helm:\n    local: [{name: x, path: ./x}]\n  operators:\n    - catalog: r.io/c:1\n  platform:\n    graph: yes\n";
     let error = image_set(&format!("{HEAD}{text}")).supported().expect_err("not yet");
     assert_eq!(error.kind(), crate::error::Kind::Usage);
     assert_eq!(error.to_string(), "f:4:3: not supported yet: mirror.helm");
