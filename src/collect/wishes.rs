@@ -46,7 +46,9 @@ impl Wish {
     #[must_use]
     pub fn names_in(&self, listing: &Contents) -> Vec<Reference> {
         match &self.place {
-            Location::Registry { name: Some(name), .. } => listing.find(&name.clone().or_latest()).map(|_| name.clone()).into_iter().collect(),
+            Location::Registry { name: Some(name), .. } => {
+                listing.find(&name.clone().or_latest()).map(|_| name.clone()).into_iter().collect()
+            }
             Location::Layout { path, reference } => {
                 let Ok(repository) = layout_repository(path) else { return Vec::new() };
                 let of_it = |origin: &Reference| {
@@ -107,7 +109,8 @@ mod tests {
     fn a_wish_is_found_by_its_name_and_one_of_a_layout_by_the_name_of_its_folder() {
         let root = Descriptor::new("", Digest::of(b"1"), 1);
         let item = |name: &str| Item { root: Some(root.clone()), ..Item::image(name.parse().expect("a name")) };
-        let listing = Contents::new([item("quay.io/a:1"), item("quay.io/a:latest"), item("localhost/my-images:1"), item("localhost/my-images:2")]);
+        let listing =
+            Contents::new([item("quay.io/a:1"), item("quay.io/a:latest"), item("localhost/my-images:1"), item("localhost/my-images:2")]);
         for (place, expected) in [
             ("docker://quay.io/a:1", &["quay.io/a:1"][..]),
             ("docker://quay.io/a:3", &[]),

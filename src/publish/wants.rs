@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use crate::image::receipt::Received;
 use crate::image::{Receipt, Reference, Repository, Role};
 use crate::openshift::resources::{By, takes};
@@ -47,7 +49,7 @@ pub(super) struct Wants<'a> {
 }
 
 /// An image that is at the destination, and that a cluster would not find there by the name of its origin.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct LeftOut {
     /// Where it came from.
     pub origin: Reference,

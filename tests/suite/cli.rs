@@ -74,7 +74,12 @@ fn answers_have_their_stream_and_exit_code() {
         (&["sync", "--help"], 0, "ocm sync /mnt/disk docker://registry.lab:5000/mirror", ""),
         (&[], 2, "", "Usage: ocm"),
         (&["mirror"], 2, "", "unrecognized subcommand"),
-        (&["sync", "a"], 2, "", "error: one place alone is no sync\n  hint:    name where from, and last where to\n"),
+        (
+            &["sync", "a"],
+            2,
+            "",
+            "error: one place alone is no sync\n  hint:    name where from, and last where to; or what to bring, with -c\n",
+        ),
         (&["sync", "s3://b", "x"], 2, "", "s3:// is not a kind of place"),
         (
             &["sync", "a", "b", "--release"],

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::{Request, Settings};
 use crate::collect::{Ask, Choices, Collected, What, Wish, Wishes, collect};
 use crate::error::{Error, Result};
-use crate::image::place::{Location, Target};
 use crate::image::Source;
+use crate::image::place::{Location, Target};
 use crate::monitor::Event;
 use crate::store::archive::{ArchiveSource, Shelf};
 use crate::store::central::{Central, Renames};
@@ -120,7 +120,9 @@ impl Origins {
     pub(super) async fn collect(&self, request: &Request, target: Option<Target>, settings: &Settings) -> Result<Collected> {
         let asks = match &request.wishes {
             None => self.origins.iter().map(Origin::ask).collect(),
-            Some(wishes) if request.is_at_origins() => self.origins.iter().zip(&wishes.images).map(|(origin, wish)| said(origin.ask(), wish)).collect(),
+            Some(wishes) if request.is_at_origins() => {
+                self.origins.iter().zip(&wishes.images).map(|(origin, wish)| said(origin.ask(), wish)).collect()
+            }
             Some(wishes) => self.asks_of(wishes).await?,
         };
         let blocked = request.wishes.as_ref().map(|wishes| wishes.blocked.clone()).unwrap_or_default();
@@ -140,7 +142,9 @@ impl Origins {
             let nowhere = || Ok::<_, Error>((listings.first().map(|(origin, _)| origin), vec![wish.name()?]));
             let (origin, names) = listed.map_or_else(nowhere, |(origin, names)| Ok((Some(origin), names)))?;
             let origins = origin.into_iter().cycle();
-            asks.extend(names.into_iter().zip(origins).map(|(name, origin)| said(Ask::new(Arc::clone(&origin.source), What::Name(name)), wish)));
+            asks.extend(
+                names.into_iter().zip(origins).map(|(name, origin)| said(Ask::new(Arc::clone(&origin.source), What::Name(name)), wish)),
+            );
         }
         Ok(asks)
     }

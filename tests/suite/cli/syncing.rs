@@ -5,7 +5,8 @@ use std::process::Stdio;
 
 use super::archive::document;
 use super::{Ocm, Said};
-use crate::support::images::{Image, Layout};
+use crate::support::images::{Image, Layout, push};
+use crate::support::registry::Registry;
 
 /// A layout of two images, as a place.
 fn source(ocm: &Ocm) -> String {
@@ -63,4 +64,58 @@ fn a_command_for_volumes_has_our_stdin_and_speaks_on_stderr() {
     for word in ["next disc\n", "got ready\n", "trouble\n"] {
         assert!(said.err.contains(word), "{word}: {said:?}");
     }
+}
+
+/// An ImageSetConfiguration of three images of a registry, one of which is blocked, with a size of archives.
+fn configuration(host: &str) -> String {
+    format!(
+        "kind: ImageSetConfiguration\napiVersion: mirror.openshift.io/v2alpha1\narchiveSize: 1\nmirror:\n  additionalImages:\n  - name: {host}/team/one:1\n    targetRepo: our/one\n    targetTag: stable\n  - name: {host}/team/two:1\n  - name: {host}/team/bad:1\n  blockedImages:\n  - name: team/bad\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_says_what_is_brought_and_clusters_are_told_where_it_is() {
+    let (Some(near), Some(far)) = (Registry::start(), Registry::start()) else { return };
+    let (ocm, layout) = (Ocm::new(), Layout::new());
+    for (seed, name) in (1..).zip(["one", "two", "bad"]) {
+        let root = layout.image(&Image::generated(seed, 50_000));
+        push(&layout, &root, &format!("{}/team/{name}", near.host()), Some("1")).await;
+    }
+    std::fs::write(ocm.path("isc.yaml"), configuration(near.host())).expect("a configuration");
+    let to = format!("docker://{}/mirror", far.host());
+    let planned = ocm.run(&["plan", "-c", "isc.yaml", "disk"]);
+    assert!(planned.code == Some(0) && planned.out.contains("1 volume below 1 GiB"), "{planned:?}");
+    let made = ocm.run(&["sync", "-c", "isc.yaml", "disk"]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(
+        made.out.contains("2 images") && made.out.contains(&format!("  blocked {}/team/bad:1   by team/bad\n", near.host())),
+        "{made:?}"
+    );
+    let nothing = ocm.run(&["sync", "-c", "isc.yaml", "disk"]);
+    assert!(nothing.code == Some(0) && nothing.out.starts_with("nothing new"), "{nothing:?}");
+    drop(near);
+    let pushed = ocm.run(&["sync", "-c", "isc.yaml", "disk", &to, "--workspace", "ws"]);
+    assert_eq!(pushed.code, Some(0), "{pushed:?}");
+    let told: Vec<&str> = pushed.out.lines().filter(|line| line.starts_with("  cluster  ws/cluster-resources/")).collect();
+    assert!(told.iter().any(|line| line.ends_with("/itms-oc-mirror.yaml")), "{pushed:?}");
+    assert!(pushed.out.contains("  no mirror for "), "a tag that was changed cannot be mirrored: {pushed:?}");
+    let again = ocm.run(&["sync", "-c", "isc.yaml", "disk", &to, "--workspace", "ws"]);
+    assert!(again.code == Some(0) && again.out.contains("/itms-oc-mirror.yaml   as it was\n"), "{again:?}");
+}
+
+#[test]
+fn what_is_wrong_with_a_configuration_is_said_before_any_work() {
+    let ocm = Ocm::new();
+    let head = "kind: ImageSetConfiguration\napiVersion: mirror.openshift.io/v2alpha1\nmirror:\n";
+    for (text, why) in [
+        ("  additionalImages:\n  - nam: a\n", "isc.yaml:5:5: unknown field \"nam\""),
+        ("  operators:\n  - catalog: a.io/b:1\n", "isc.yaml:4:3: not supported yet: mirror.operators"),
+    ] {
+        std::fs::write(ocm.path("isc.yaml"), format!("{head}{text}")).expect("a configuration");
+        let refused = ocm.run(&["sync", "-c", "isc.yaml", "disk"]);
+        assert!(refused.code == Some(2) && refused.err.contains(why), "{refused:?}");
+        assert!(!ocm.home.path().join("disk").exists());
+    }
+    let absent = ocm.run(&["sync", "-c", "gone.yaml", "disk"]);
+    assert!(absent.code == Some(1) && absent.err.contains("gone.yaml"), "{absent:?}");
 }
