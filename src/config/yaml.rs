@@ -18,7 +18,7 @@ use super::source::Place;
 /// How deep lists and maps may stand in each other. A configuration needs 10.
 pub const MAX_DEPTH: usize = 64;
 
-/// What the tree may weigh: the bytes of its texts, and [`NODE_WEIGHT`] for each node.
+/// What the tree may weigh: the bytes of its texts, and `NODE_WEIGHT` for each node.
 pub const MAX_WEIGHT: usize = 32 << 20;
 const NODE_WEIGHT: usize = 64;
 
