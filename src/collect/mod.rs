@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
-use regex::RegexSet;
 use serde::Serialize;
 
+use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::image::place::{Target, lists_referrers};
 use crate::image::{Contents, Descriptor, Digest, Item, Platform, Reference, Rename, Repository, Role, Source, State, Wanted};
@@ -62,7 +62,7 @@ pub struct Choices {
     /// The platforms wanted of every index; none means all.
     pub platforms: Vec<Platform>,
     /// Images that shall not be brought: expressions on their origin and on their name at the destination (semantics E.6).
-    pub blocked: RegexSet,
+    pub blocked: config::Blocked,
     /// How many names are looked up at once; at least one.
     pub jobs: usize,
 }
@@ -106,11 +106,13 @@ impl Choices {
     /// Takes out what is blocked, before anybody is asked for it.
     fn without_blocked(&self, candidates: &mut Vec<Candidate>) -> Result<Vec<Blocked>> {
         let mut blocked = Vec::new();
+        if self.blocked.expressions().is_empty() {
+            return Ok(blocked);
+        }
         for candidate in std::mem::take(candidates) {
             let (origin, name) = (candidate.item.origin.to_string(), destination(self.target.as_ref(), &candidate.item)?.to_string());
-            let expression = [origin, name].iter().find_map(|text| self.blocked.matches(text).iter().next());
-            match expression.and_then(|at| self.blocked.patterns().get(at)) {
-                Some(expression) => blocked.push(Blocked { image: candidate.item.origin, expression: expression.clone() }),
+            match self.blocked.stops(&[&origin, &name]) {
+                Some(expression) => blocked.push(Blocked { image: candidate.item.origin, expression: expression.to_owned() }),
                 None => candidates.push(candidate),
             }
         }

@@ -155,7 +155,7 @@ async fn what_is_blocked_is_not_asked_for_and_is_told_with_the_expression() {
     lab.image("quay.io/a:1", &["x"]);
     lab.trouble("resolve quay.io/bad", Trouble::Fail(Error::failed("it was asked for")));
     let asks = named(&lab, &["quay.io/bad:1", "quay.io/a:1", "quay.io/b:1"]);
-    let blocked = RegexSet::new(["quay.io/ba", "^reg:5000/m/b:"]).expect("expressions");
+    let blocked = config::Blocked::of(["quay.io/ba", "^reg:5000/m/b:"]).expect("expressions");
     let collected = collect(asks, &Choices { blocked, ..below("m") }, &(Arc::new(Silent) as SharedMonitor)).await.expect("found");
     assert_eq!(names(&collected.wanted), ["reg:5000/m/a:1"]);
     let told: Vec<_> = collected.blocked.iter().map(|blocked| (blocked.image.to_string(), blocked.expression.as_str())).collect();

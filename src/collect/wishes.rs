@@ -4,9 +4,7 @@
 //!
 //! *Not here:* how a configuration is read (`config`), where wishes are looked up (`workflow`).
 
-use regex::RegexSet;
-
-use crate::config::{AdditionalImage, ImageSet, Origin};
+use crate::config::{AdditionalImage, Blocked, ImageSet, Origin};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, layout_repository};
 use crate::image::{Contents, Platform, Reference, Rename};
@@ -17,7 +15,7 @@ pub struct Wishes {
     /// The images, in the order of asking.
     pub images: Vec<Wish>,
     /// Expressions on images that shall not be brought.
-    pub blocked: RegexSet,
+    pub blocked: Blocked,
 }
 
 /// One image that is wished for.
@@ -74,8 +72,7 @@ impl Wishes {
     /// What these configurations ask for, in their order; what one of them blocks, none brings.
     pub fn of(sets: &[ImageSet]) -> Result<Self> {
         let images = sets.iter().flat_map(|set| &set.wishes.additional_images).map(Wish::of).collect();
-        let expressions = sets.iter().flat_map(|set| set.blocked.expressions());
-        let blocked = RegexSet::new(expressions).map_err(|error| Error::usage(format!("blockedImages: {error}")))?;
+        let blocked = Blocked::of(sets.iter().flat_map(|set| set.blocked.expressions()).map(String::as_str))?;
         Ok(Self { images, blocked })
     }
 
@@ -92,7 +89,7 @@ impl Wishes {
             let platforms: Vec<String> = wish.platforms.iter().map(ToString::to_string).collect();
             format!("{} {:?} {platforms:?}", wish.place, wish.rename)
         });
-        format!("{:?} {:?}", images.collect::<Vec<_>>(), self.blocked.patterns())
+        format!("{:?} {:?}", images.collect::<Vec<_>>(), self.blocked.expressions())
     }
 }
 

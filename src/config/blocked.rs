@@ -1,15 +1,16 @@
 //! `blockedImages`: regular expressions for what is not mirrored.
 //!
 //! **Invariants.** Expressions are not anchored (semantics E.6): `ubi8` stops every name that has it somewhere. Classes such as
-//! `\w` are ASCII, as in Go. They are compiled once, within bounds of memory.
+//! `\w` are ASCII, as in Go. They are compiled here alone, within bounds of memory.
 //!
-//! *Not here:* which names are matched; an origin and the path at the destination are (`collect`).
+//! *Not here:* which names are matched; an origin and the name at the destination are (`collect`).
 
 use regex::bytes::{RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::finding::{Findings, quoted};
 use super::rules::entries;
 use super::wire::{At, wire};
+use crate::error::{Error, Result};
 
 /// How much memory compiled expressions may take: one alone, and all together.
 const MAX_ONE: usize = 1 << 20;
@@ -32,6 +33,15 @@ pub struct Blocked {
 }
 
 impl Blocked {
+    /// These expressions, in this order.
+    pub fn of<'e>(expressions: impl IntoIterator<Item = &'e str>) -> Result<Self> {
+        Self::compiled(expressions).map_err(|error| Error::usage(format!("blockedImages: {}", why(&error))))
+    }
+
+    fn compiled<'e>(expressions: impl IntoIterator<Item = &'e str>) -> Result<Self, regex::Error> {
+        RegexSetBuilder::new(expressions).unicode(false).size_limit(MAX_ALL).build().map(|set| Self { set })
+    }
+
     /// The first expression, in the order of the file, that stops one of these names of an image.
     #[must_use]
     pub fn stops(&self, names: &[&str]) -> Option<&str> {
@@ -56,13 +66,10 @@ pub(super) fn blocked(list: Option<&At<Vec<At<BlockedEntry>>>>, findings: &mut F
     }
     let sound: Vec<&str> = names.into_iter().filter_map(|name| sound(name, findings)).collect();
     let place = list.map(|list| list.key).unwrap_or_default();
-    match RegexSetBuilder::new(sound).unicode(false).size_limit(MAX_ALL).build() {
-        Ok(set) => Blocked { set },
-        Err(error) => {
-            findings.error(place, format!("blockedImages: {}", why(&error)));
-            Blocked::default()
-        }
-    }
+    Blocked::compiled(sound).unwrap_or_else(|error| {
+        findings.error(place, format!("blockedImages: {}", why(&error)));
+        Blocked::default()
+    })
 }
 
 fn sound<'a>(At { value, place, .. }: &'a At<String>, findings: &mut Findings) -> Option<&'a str> {

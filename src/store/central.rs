@@ -6,6 +6,7 @@
 //! *Not here:* the registry itself, which names a destination gives (`image::place`).
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -53,21 +54,22 @@ impl Central {
         Ok(vec![name.repository().clone()])
     }
 
-    fn found(&self) -> MutexGuard<'_, BTreeMap<Repository, Vec<Repository>>> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The first answer of these repositories.
-macro_rules! first {
-    ($central:expr, $origin:expr, |$there:ident| $ask:expr) => {{
-        for $there in &$central.repositories($origin)? {
-            if let Some(found) = $ask.await? {
+    /// What the first of these repositories has that has it.
+    async fn first<T, F>(&self, origin: &Repository, ask: impl Fn(Repository) -> F) -> Result<Option<T>>
+    where
+        F: Future<Output = Result<Option<T>>>,
+    {
+        for there in self.repositories(origin)? {
+            if let Some(found) = ask(there).await? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
-    }};
+    }
+
+    fn found(&self) -> MutexGuard<'_, BTreeMap<Repository, Vec<Repository>>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
@@ -90,15 +92,16 @@ impl Source for Central {
     }
 
     async fn manifest(&self, repository: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>> {
-        first!(self, repository, |there| self.mirror.manifest(there, wanted))
+        self.first(repository, |there| async move { self.mirror.manifest(&there, wanted).await }).await
     }
 
     async fn blob_size(&self, repository: &Repository, blob: &Digest) -> Result<Option<u64>> {
-        first!(self, repository, |there| self.mirror.blob_size(there, blob))
+        self.first(repository, |there| async move { self.mirror.blob_size(&there, blob).await }).await
     }
 
     async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
-        first!(self, repository, |there| self.mirror.read(there, blob, range.clone()))
+        let range = &range;
+        self.first(repository, |there| async move { self.mirror.read(&there, blob, range.clone()).await }).await
     }
 
     async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
@@ -110,7 +113,7 @@ impl Source for Central {
     }
 
     async fn tags(&self, repository: &Repository) -> Result<Option<Vec<String>>> {
-        first!(self, repository, |there| self.mirror.tags(there))
+        self.first(repository, |there| async move { self.mirror.tags(&there).await }).await
     }
 
     async fn contents(&self) -> Result<Option<Contents>> {

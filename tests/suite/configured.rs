@@ -2,11 +2,11 @@
 //!
 //! *Not here:* how configurations are written (`config`).
 
+use ocm::config::Blocked;
 use ocm::error::Kind;
 use ocm::image::Rename;
 use ocm::transfer::Class;
 use ocm::workflow::sync::{Outcome, Wish, Wishes};
-use regex::RegexSet;
 
 use crate::support::images::{Image, digest_by_skopeo};
 use crate::support::registry::Registry;
@@ -35,7 +35,7 @@ impl Scene {
     }
 
     fn wishes(&self, names: &[&str]) -> Wishes {
-        Wishes { images: names.iter().map(|name| self.wish(name)).collect(), blocked: RegexSet::empty() }
+        Wishes { images: names.iter().map(|name| self.wish(name)).collect(), blocked: Blocked::default() }
     }
 
     /// Brings what is wished for from these places to the second registry.
@@ -80,7 +80,7 @@ async fn renames_and_blocks_hold_in_each_workflow() {
     let Some(scene) = Scene::new().await else { return };
     let mut wishes = scene.wishes(&["team/app:1", "team/tool:1", "other/x:1"]);
     wishes.images[0].rename = Rename { repository: Some("our/app".into()), tag: Some("stable".into()) };
-    wishes.blocked = RegexSet::new(["other/"]).expect("an expression");
+    wishes.blocked = Blocked::of(["other/"]).expect("an expression");
     let expected = ["mirror/our/app:stable", "mirror/team/tool:1"];
     let direct = scene.push(wishes.clone(), &[]).await;
     assert_eq!(brought(&direct), expected);

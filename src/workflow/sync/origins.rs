@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::{Request, Settings};
 use crate::collect::{Ask, Choices, Collected, What, Wish, Wishes, collect};
 use crate::error::{Error, Result};
-use crate::image::Source;
 use crate::image::place::{Location, Target};
+use crate::image::{Contents, Source};
 use crate::monitor::Event;
 use crate::store::archive::{ArchiveSource, Shelf};
 use crate::store::central::{Central, Renames};
@@ -134,17 +134,17 @@ impl Origins {
     async fn asks_of(&self, wishes: &Wishes) -> Result<Vec<Ask>> {
         let mut listings = Vec::new();
         for origin in &self.origins {
-            listings.push((origin, origin.source.contents().await?.unwrap_or_default()));
+            listings.push((&origin.source, origin.source.contents().await?.unwrap_or_default()));
         }
         let mut asks = Vec::new();
         for wish in &wishes.images {
-            let listed = listings.iter().map(|(origin, listing)| (origin, wish.names_in(listing))).find(|(_, names)| !names.is_empty());
-            let nowhere = || Ok::<_, Error>((listings.first().map(|(origin, _)| origin), vec![wish.name()?]));
-            let (origin, names) = listed.map_or_else(nowhere, |(origin, names)| Ok((Some(origin), names)))?;
-            let origins = origin.into_iter().cycle();
-            asks.extend(
-                names.into_iter().zip(origins).map(|(name, origin)| said(Ask::new(Arc::clone(&origin.source), What::Name(name)), wish)),
-            );
+            let lists = |(source, listing): &(_, Contents)| Some((*source, wish.names_in(listing))).filter(|(_, names)| !names.is_empty());
+            let (source, names) = match (listings.iter().find_map(lists), listings.first()) {
+                (Some(found), _) => found,
+                (None, Some((first, _))) => (*first, vec![wish.name()?]),
+                (None, None) => break,
+            };
+            asks.extend(names.into_iter().map(|name| said(Ask::new(Arc::clone(source), What::Name(name)), wish)));
         }
         Ok(asks)
     }

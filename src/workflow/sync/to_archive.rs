@@ -136,7 +136,7 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
         "{from:?} {platforms:?} {} {} {:?} {:?} {} {:?} {} {:?}",
         request.all_tags, archive.only, archive.packing, archive.delta.depth, archive.volume_bytes, line.name, line.generation, parent
     );
-    let text = request.wishes.as_ref().map_or(text.clone(), |wishes| format!("{text} {}", wishes.key()));
+    let text = if let Some(wishes) = &request.wishes { format!("{text} {}", wishes.key()) } else { text };
     // Its bytes are others.
     let text = if archive.builds_on_itself() { text } else { format!("{text} alone") };
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
