@@ -53,10 +53,45 @@ impl Workspace {
         self.path.join("catalogues")
     }
 
+    /// Where sets are that were moved here when a newer one took their place (semantics H.1).
+    #[must_use]
+    pub fn old_sets(&self) -> PathBuf {
+        self.path.join("sets")
+    }
+
+    /// The folders of the sets that were moved here.
+    pub fn old_set_folders(&self) -> Result<Vec<PathBuf>> {
+        Ok(files_in(&self.old_sets())?.into_iter().filter(|path| path.is_dir()).collect())
+    }
+
+    /// All places here that may speak of a set: catalogues, and sets that were moved here.
+    pub fn known_sets(&self) -> Result<Vec<PathBuf>> {
+        let catalogues = Some(self.catalogues()).filter(|path| path.is_dir());
+        Ok(catalogues.into_iter().chain(self.old_set_folders()?).collect())
+    }
+
     /// Where the files are for clusters that have their images from `destination`.
     #[must_use]
     pub fn cluster_resources(&self, destination: &str) -> PathBuf {
         self.path.join("cluster-resources").join(slug(destination))
+    }
+
+    /// Keeps a configuration that a set was made from.
+    pub fn keep_config(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path.join("configs").join(Digest::of(format!("{name}\n{text}").as_bytes()).hex()).join(words(name));
+        if path.exists() { Ok(()) } else { write(&path, text.as_bytes()) }
+    }
+
+    /// The configurations that are kept here, each with its name.
+    pub fn configs(&self) -> Result<Vec<(String, String)>> {
+        let mut configs = Vec::new();
+        for folder in files_in(&self.path.join("configs"))? {
+            for path in files_in(&folder)? {
+                let text = std::fs::read_to_string(&path).map_err(|error| Error::io(path.display(), &error))?;
+                configs.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text));
+            }
+        }
+        Ok(configs)
     }
 
     /// Keeps a receipt; says where.
@@ -153,13 +188,13 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     paths.map_err(|error| Error::io(folder.display(), &error))
 }
 
-/// `text` as the name of a file.
 /// A destination as the name of a folder.
 fn slug(destination: &str) -> String {
     words(destination.trim_start_matches("docker://"))
 }
 
-fn words(text: &str) -> String {
+/// `text` as the name of a file.
+pub(crate) fn words(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '-' }).collect()
 }
 

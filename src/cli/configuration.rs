@@ -4,14 +4,13 @@
 
 use std::path::PathBuf;
 
-use super::console::Console;
 use crate::config::{ImageSet, load_image_set};
 use crate::error::Result;
 
-/// Loads them; all that they ask for can be had. Warnings are said.
-pub(super) fn load(files: &[PathBuf], console: &Console) -> Result<Vec<ImageSet>> {
+/// Loads them; all that they ask for can be had. Each warning, as one line, goes to `warn`.
+pub(super) fn load(files: &[PathBuf], mut warn: impl FnMut(&str)) -> Result<Vec<ImageSet>> {
     let load = |file: &PathBuf| {
-        let set = load_image_set(file, |warning| console.say(&format!("warning: {warning}\n")))?;
+        let set = load_image_set(file, &mut warn)?;
         set.supported().map(|()| set)
     };
     files.iter().map(load).collect()

@@ -23,6 +23,12 @@ pub(super) struct Look {
     pub(super) colour: Colour,
 }
 
+impl Default for Look {
+    fn default() -> Self {
+        Self { output: Output::Text, quiet: false, verbose: false, colour: Colour::Auto }
+    }
+}
+
 /// The form of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {

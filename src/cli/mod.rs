@@ -5,6 +5,7 @@
 //!
 //! *Not here:* doing anything (`workflow`).
 
+mod compat;
 mod completion;
 mod config;
 mod configuration;
@@ -27,6 +28,7 @@ mod mount;
 mod packing;
 mod plan;
 mod progress;
+mod prune;
 mod receipt;
 pub mod reference;
 mod runner;
@@ -75,10 +77,13 @@ enum Verb {
     Gather(gather::Arguments),
     Merge(merge::Arguments),
     Verify(verify::Arguments),
+    Prune(prune::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
     Serve(serve::Arguments),
     Config(config::Arguments),
+    #[command(name = "oc-mirror")]
+    OcMirror(compat::Arguments),
     Completion(completion::Arguments),
     Man(man::Arguments),
 }
@@ -88,24 +93,29 @@ enum Verb {
 pub fn run() -> ExitCode {
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let environment: Environment = variables.collect();
-    let class = match parse(std::env::args_os(), &environment) {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(arguments) = compat::meant(&arguments) {
+        return ExitCode::from(compat::run(arguments, &environment));
+    }
+    let code = match parse(arguments, &environment) {
         Ok(cli) => {
             let console = Console::of_process(cli.look.colour, &environment);
             let runner = Runner { environment, console, look: cli.look };
             let done = cli.verb.run(&runner);
             done.unwrap_or_else(|error| {
                 console.say(&failure::block(&error));
-                error.kind().into()
+                Class::from(error.kind()).exit_code()
             })
         }
-        Err(refused) => refuse(&refused, &Console::of_process(Colour::Auto, &environment)),
+        Err(refused) => refuse(&refused, &Console::of_process(Colour::Auto, &environment)).exit_code(),
     };
-    ExitCode::from(class.exit_code())
+    ExitCode::from(code)
 }
 
 impl Verb {
-    fn run(self, runner: &Runner) -> Result<Class> {
-        match self {
+    /// Runs it; answers the exit code.
+    fn run(self, runner: &Runner) -> Result<u8> {
+        let class = match self {
             Self::Sync(verb) => verb.run(runner),
             Self::Plan(verb) => verb.run(runner),
             Self::Ls(verb) => verb.run(runner),
@@ -116,13 +126,16 @@ impl Verb {
             Self::Gather(verb) => verb.run(runner),
             Self::Merge(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
+            Self::Prune(verb) => verb.run(runner),
             Self::Mount(verb) => verb.run(runner),
             Self::Umount(verb) => verb.run(runner),
             Self::Serve(verb) => verb.run(runner),
             Self::Config(verb) => verb.run(runner),
+            Self::OcMirror(verb) => return Ok(compat::run(&verb.arguments, &runner.environment)),
             Self::Completion(verb) => verb.run(runner),
             Self::Man(verb) => verb.run(runner),
-        }
+        };
+        class.map(Class::exit_code)
     }
 }
 

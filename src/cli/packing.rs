@@ -7,7 +7,7 @@ use super::settings::for_clap;
 use super::sizes;
 use crate::workflow::sync::Packing;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Writing an archive")]
 pub(super) struct PackingArguments {
     /// Keep every file below this: 4.7GB, 4GiB, 700M, bytes; cd, dvd, dvd-dl, bd25, bd50, fat32

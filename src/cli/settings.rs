@@ -16,7 +16,7 @@ use super::durations;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
-use crate::workflow::{Redirects, Settings};
+use crate::workflow::{Reach, Redirects, Settings};
 
 /// Where state is kept.
 #[derive(Debug, Clone, Args)]
@@ -135,10 +135,9 @@ pub(super) fn settings(environment: Environment, means: Means, monitor: SharedMo
         workspace: means.workspace,
         jobs: means.jobs.unwrap_or(1),
         threads: means.threads.unwrap_or_else(processors),
-        authfile: wire.authfile,
+        src: Reach { authfile: wire.authfile.clone(), tls_verify: wire.src_tls_verify.or(wire.tls_verify), ..Reach::default() },
+        dest: Reach { authfile: wire.authfile, tls_verify: wire.dest_tls_verify.or(wire.tls_verify), ..Reach::default() },
         redirects,
-        src_tls_verify: wire.src_tls_verify.or(wire.tls_verify),
-        dest_tls_verify: wire.dest_tls_verify.or(wire.tls_verify),
         retry_times: wire.retry_times,
         retry_delay: wire.retry_delay,
         image_timeout: Some(wire.image_timeout).filter(|timeout| !timeout.is_zero()),

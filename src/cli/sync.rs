@@ -20,7 +20,7 @@ use crate::workflow::sync::{ArchiveOptions, Delta, Depth, MirrorScope, ParentDat
 /// Bring images from registries, archives and layouts to one of these
 ///
 /// The last place is the destination, as with cp. Nothing is deleted there, and what is there is not moved again.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(override_usage = "ocm sync [OPTIONS] <FROM>... <TO>", after_long_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Where from, and last where to.
@@ -29,15 +29,15 @@ pub(super) struct Arguments {
         required_unless_present = "config",
         value_name = "FROM… TO"
     )]
-    places: Vec<Location>,
+    pub(super) places: Vec<Location>,
     /// Bring what this ImageSetConfiguration asks for; repeat for more
     ///
     /// From its origins, or, where other places are named, from these. A set lists exactly that.
     #[arg(short, long, value_name = "FILE")]
-    config: Vec<PathBuf>,
+    pub(super) config: Vec<PathBuf>,
     /// Only say what would be done
     #[arg(long, env = "OCM_DRY_RUN", value_parser = FalseyValueParser::new())]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Take all tags of a repository that is named without one
     #[arg(long, env = "OCM_ALL_TAGS", value_parser = FalseyValueParser::new())]
     all_tags: bool,
@@ -47,9 +47,9 @@ pub(super) struct Arguments {
     /// Keep the source's host as a part of names at the destination
     #[arg(long, env = "OCM_KEEP_HOST", value_parser = FalseyValueParser::new())]
     keep_host: bool,
-    /// Join the last components of longer paths at a registry by hyphens, so that none has more than N
-    #[arg(long, value_name = "N", env = "OCM_MAX_NESTED_PATHS")]
-    max_nested_paths: Option<NonZeroUsize>,
+    /// Join the last components of longer paths at a registry by hyphens, so that none has more than N; 0 joins none
+    #[arg(long, value_name = "N", default_value = "0", env = "OCM_MAX_NESTED_PATHS")]
+    max_nested_paths: usize,
     /// In what is written for clusters, let a mirror stand for a namespace or for a repository
     #[arg(long, value_name = "SCOPE", default_value = "namespace", env = "OCM_MIRROR_SCOPE")]
     mirror_scope: Scope,
@@ -73,31 +73,31 @@ pub(super) struct Arguments {
     #[arg(long, env = "OCM_CHECK_BASE", value_parser = FalseyValueParser::new())]
     check_base: bool,
     #[command(flatten)]
-    archive: ArchiveArguments,
+    pub(super) archive: ArchiveArguments,
     #[command(flatten)]
     wire: Wire,
     #[command(flatten)]
     redirecting: Redirecting,
     #[command(flatten)]
-    state: State,
+    pub(super) state: State,
     #[command(flatten)]
-    moving: Moving,
+    pub(super) moving: Moving,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Writing an archive")]
-struct ArchiveArguments {
+pub(super) struct ArchiveArguments {
     #[command(flatten)]
     packing: PackingArguments,
     /// Build on this: an archive, a catalogue, a receipt of the destination, or the newest set before YYYY-MM-DD
     #[arg(long, value_name = "PLACE", env = "OCM_SINCE")]
-    since: Option<String>,
+    pub(super) since: Option<String>,
     /// Write a set that needs no other one
     #[arg(long, env = "OCM_FULL", value_parser = FalseyValueParser::new())]
     full: bool,
     /// Write for this destination: the name of the lineage, default the directory's
     #[arg(long = "for", value_name = "NAME", env = "OCM_FOR")]
-    lineage: Option<String>,
+    pub(super) lineage: Option<String>,
     /// List exactly what is named here, not what the set before lists too
     #[arg(long, env = "OCM_ONLY", value_parser = FalseyValueParser::new())]
     only: bool,
@@ -170,7 +170,7 @@ const EXAMPLES: &str = "Examples:
   ocm sync docker://quay.io/org/app:2 /mnt/disk --since lab.json
   ocm sync --again /mnt/disk@2:1 /mnt/other";
 
-const AFTER: &str = "run the same command again: it goes on where it stopped";
+pub(super) const AFTER: &str = "run the same command again: it goes on where it stopped";
 
 impl Arguments {
     /// The same, as a dry run.
@@ -179,14 +179,11 @@ impl Arguments {
     }
 
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
-        let (workspace, jobs) = (self.state.workspace.clone(), Some(self.moving.jobs));
-        let means = Means { workspace, jobs, threads: None, wire: self.wire.clone(), redirecting: Some(self.redirecting.clone()) };
-        // A command that has the terminal must not find bars on it.
-        let bars = self.archive.on_volume.is_none();
+        let (means, bars) = (self.means(), self.shows_bars());
         if let Some(set) = self.again.clone() {
             return self.write_again(set, means, runner);
         }
-        let sets = configuration::load(&self.config, &runner.console)?;
+        let sets = configuration::load(&self.config, |warning| runner.console.say(&format!("warning: {warning}\n")))?;
         let request = self.request(&sets)?;
         let to = request.to.clone();
         let work = async |settings| {
@@ -196,6 +193,17 @@ impl Arguments {
         let (outcome, settings) = runner.carry_out(means, bars, AFTER, work)?;
         let class = show::sync::class(&outcome);
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, &to, settings.now))
+    }
+
+    /// The surroundings of the run.
+    pub(super) fn means(&self) -> Means {
+        let (workspace, jobs) = (self.state.workspace.clone(), Some(self.moving.jobs));
+        Means { workspace, jobs, threads: None, wire: self.wire.clone(), redirecting: Some(self.redirecting.clone()) }
+    }
+
+    /// Whether bars may be on the terminal: a command that has it must not find them there.
+    pub(super) fn shows_bars(&self) -> bool {
+        self.archive.on_volume.is_none()
     }
 
     fn write_again(self, set: SetAgain, means: Means, runner: &Runner) -> Result<Class> {
@@ -215,7 +223,8 @@ impl Arguments {
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, to, settings.now))
     }
 
-    fn request(self, sets: &[ImageSet]) -> Result<Request> {
+    /// What is to be brought where; `sets` are the configurations that are named.
+    pub(super) fn request(self, sets: &[ImageSet]) -> Result<Request> {
         let (archive, mut from) = (self.archive, self.places);
         let (packing, delta) = (archive.packing.packing(), archive.delta());
         let to = from.pop().filter(|_| !from.is_empty() || !sets.is_empty());
@@ -228,7 +237,7 @@ impl Arguments {
             all_tags: self.all_tags,
             platforms: self.platforms,
             keep_host: self.keep_host,
-            max_nested_paths: self.max_nested_paths,
+            max_nested_paths: NonZeroUsize::new(self.max_nested_paths),
             allow_older: self.allow_older,
             base: self.base,
             check_base: self.check_base,

@@ -150,7 +150,7 @@ fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String
 
 #[test]
 fn every_field_of_a_document_is_explained() {
-    use super::show::{changes, diff, gather, inspect, list, receipt, serve, sync, verify, why};
+    use super::show::{changes, diff, gather, inspect, list, prune, receipt, serve, sync, verify, why};
     use crate::workflow::diff::{Compared, Found, Side};
     let failed = failure::tests::failed("a.io/b:1", crate::error::Error::failed("x").hint("y"));
     let items = vec![sync::tests::done("a.io/a:1", Some(1)), failed];
@@ -176,6 +176,7 @@ fn every_field_of_a_document_is_explained() {
         runner::document("ocm.receipt.v1", Class::Partial, &receipt::tests::outcome()),
         runner::document("ocm.gather.v1", Class::Needed, &gather::tests::outcome()),
         runner::document("ocm.serve.v1", Class::Done, &serve::tests::ready(&[1])),
+        runner::document("ocm.prune.v1", Class::Done, &prune::tests::outcome()),
         runner::document("ocm.verify.v1", Class::Damaged, &verified),
     ];
     let explained = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/json.md")).expect("json.md");

@@ -21,7 +21,7 @@ use crate::image::place::{Target, lists_referrers};
 use crate::image::{Contents, Descriptor, Digest, Item, Platform, Reference, Rename, Repository, Role, Source, State, Wanted};
 use crate::monitor::{Event, SharedMonitor};
 
-pub use self::wishes::{Wish, Wishes};
+pub use self::wishes::{Document, Wish, Wishes};
 
 /// Something that a person asked for.
 pub struct Ask {
@@ -180,7 +180,9 @@ impl Listings {
             },
             What::Everything => {
                 let all = listing.ok_or_else(|| unlistable(&ask.source.place()))?;
-                out.extend(all.items().iter().map(|item| Candidate::listed(&ask.source, item.clone())));
+                out.extend(
+                    all.items().iter().filter(|item| item.role.is_content()).map(|item| Candidate::listed(&ask.source, item.clone())),
+                );
             }
         }
         out[before..].iter_mut().for_each(|candidate| candidate.said(&ask.rename, &ask.platforms));

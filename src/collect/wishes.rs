@@ -16,6 +16,17 @@ pub struct Wishes {
     pub images: Vec<Wish>,
     /// Expressions on images that shall not be brought.
     pub blocked: Blocked,
+    /// The configurations themselves, in the order of naming.
+    pub documents: Vec<Document>,
+}
+
+/// A configuration as its file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// What the file is called, without its folder.
+    pub name: String,
+    /// What it says.
+    pub text: String,
 }
 
 /// One image that is wished for.
@@ -73,7 +84,8 @@ impl Wishes {
     pub fn of(sets: &[ImageSet]) -> Result<Self> {
         let images = sets.iter().flat_map(|set| &set.wishes.additional_images).map(Wish::of).collect();
         let blocked = Blocked::of(sets.iter().flat_map(|set| set.blocked.expressions()).map(String::as_str))?;
-        Ok(Self { images, blocked })
+        let documents = sets.iter().map(|set| Document { name: base_name(&set.wishes.file), text: set.text.clone() }).collect();
+        Ok(Self { images, blocked, documents })
     }
 
     /// How those are called at a destination which keep not all of their own name.
@@ -91,6 +103,11 @@ impl Wishes {
         });
         format!("{:?} {:?}", images.collect::<Vec<_>>(), self.blocked.expressions())
     }
+}
+
+/// The name of a file without its folder.
+fn base_name(file: &str) -> String {
+    file.rsplit('/').next().unwrap_or(file).to_owned()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::path::Path;
 use super::platform::Release;
 use super::rules::entries;
 use super::scalar::Meaning;
-use super::source::Place;
+use super::source::{Place, Source};
 use super::unknown::nearest;
 use super::wire::{At, Wire as _, wire};
 use super::yaml::{Node, Pair, Value};
@@ -150,7 +150,8 @@ impl Configuration {
 }
 
 /// Reads a document. What comes out is of use only where no error was found.
-pub(super) fn read(root: &Node, file: &str, findings: &mut Findings) -> Option<Configuration> {
+pub(super) fn read(root: &Node, source: &Source, findings: &mut Findings) -> Option<Configuration> {
+    let file = source.name();
     let Value::Map(pairs) = &root.value else {
         findings
             .error(root.place, format!("a configuration is a map, and this is {}", root.noun()))
@@ -170,7 +171,7 @@ pub(super) fn read(root: &Node, file: &str, findings: &mut Findings) -> Option<C
             let mirror = read.mirror.map(|mirror| mirror.value).unwrap_or_default();
             let blocked = blocked(mirror.blocked_images.as_ref(), findings);
             let wishes = Kinds::from(&mirror).wishes(file, &path.key("mirror"), findings);
-            Some(Configuration::ImageSet(ImageSet { wishes, blocked, archive_size_bytes }))
+            Some(Configuration::ImageSet(ImageSet { wishes, blocked, archive_size_bytes, text: source.text().to_owned() }))
         }
         Kind::DeleteImageSet => {
             let delete = DeleteImageSetConfiguration::read(root, &path, findings)?.delete;

@@ -25,6 +25,8 @@ pub struct ImageSet {
     pub blocked: Blocked,
     /// How long a volume may be, where the file says it.
     pub archive_size_bytes: Option<u64>,
+    /// The file as it stands.
+    pub text: String,
 }
 
 /// What is to be deleted: a sound `DeleteImageSetConfiguration`.

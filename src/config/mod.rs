@@ -65,7 +65,7 @@ pub struct Checked {
 pub fn check(source: Source, strict: bool) -> Checked {
     let mut findings = Findings::default();
     let root = yaml::parse(source.text(), &mut findings);
-    let configuration = root.and_then(|root| document::read(&root, source.name(), &mut findings));
+    let configuration = root.and_then(|root| document::read(&root, &source, &mut findings));
     let findings = findings.finish(strict);
     let is_sound = findings.iter().all(|finding| finding.severity == Severity::Warning);
     Checked { source, findings, configuration: configuration.filter(|_| is_sound) }

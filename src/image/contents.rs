@@ -76,6 +76,14 @@ pub enum Role {
     Answer,
 }
 
+impl Role {
+    /// Whether it is content that a person asks for, not what a set says of itself.
+    #[must_use]
+    pub fn is_content(self) -> bool {
+        !matches!(self, Self::Config | Self::Answer)
+    }
+}
+
 /// Whether all of an item is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,6 +5,7 @@
 //!
 //! *Not here:* any store (`store`), any order of work (`plan`, `transfer`).
 
+pub mod artifact;
 pub mod contents;
 pub mod descriptor;
 pub mod ends;

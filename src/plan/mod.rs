@@ -141,7 +141,7 @@ impl Plan {
         let carried = walks.iter().map(|walk| walk.as_ref().map(carried).unwrap_or_default()).collect();
         let items: Vec<_> =
             wanted.into_iter().zip(walks).enumerate().map(|(at, (wanted, walk))| planned(at, wanted, walk, &steps)).collect();
-        for planned in &items {
+        for planned in items.iter().filter(|planned| planned.item.role.is_content()) {
             *match planned.fate {
                 Fate::Bring => &mut summary.images,
                 Fate::Already => &mut summary.images_there,

@@ -53,6 +53,8 @@ pub struct Options {
     /// Whether the destination speaks plain HTTP, or shows a certificate that nobody knows. Only `registries.conf` says it; in
     /// a cluster that is the matter of `images.config.openshift.io`.
     pub insecure: bool,
+    /// Where the files go, if not into a folder of the destination in the workspace.
+    pub folder: Option<PathBuf>,
 }
 
 /// What is to be written.

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 
 use super::sync::registry_options;
-use super::{Settings, blocking, shelf};
+use super::{Reach, Settings, blocking, shelf};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
 use crate::image::{Descriptor, Digest, Item, Receipt, Reference, Source};
@@ -54,12 +54,12 @@ pub async fn diff(a: &Location, b: &Location, options: Options, settings: &Setti
         (Location::Registry { host, name }, _) => {
             let listed = Listed::open(b, settings).await?;
             let target = Target::of(host, name.as_ref(), options.keep_host);
-            (asked(&listed, host, &target, settings.src_tls_verify, settings).await?, listed)
+            (asked(&listed, host, &target, &settings.src, settings).await?, listed)
         }
         (_, Location::Registry { host, name }) => {
             let listed = Listed::open(a, settings).await?;
             let target = Target::of(host, name.as_ref(), options.keep_host);
-            let there = asked(&listed, host, &target, settings.dest_tls_verify, settings).await?;
+            let there = asked(&listed, host, &target, &settings.dest, settings).await?;
             (listed, there)
         }
         _ => (Listed::open(a, settings).await?, Listed::open(b, settings).await?),
@@ -98,7 +98,8 @@ impl Listed {
             Location::Registry { .. } => return Err(cannot_list(place, place)),
         };
         let contents = source.contents().await?.unwrap_or_default();
-        let items = contents.items().iter().map(|item| (item.origin.clone(), item.clone())).collect();
+        let content = contents.items().iter().filter(|item| item.role.is_content());
+        let items = content.map(|item| (item.origin.clone(), item.clone())).collect();
         Ok(Self { place: source.place(), content: Content::Source(source), items })
     }
 
@@ -131,8 +132,8 @@ impl Listed {
 }
 
 /// What a registry holds of that which the other place lists, by the names that images get there.
-async fn asked(listed: &Listed, host: &str, target: &Target, tls_verify: Option<bool>, settings: &Settings) -> Result<Listed> {
-    let registry = Arc::new(Registry::new(registry_options(settings, tls_verify)).called(host));
+async fn asked(listed: &Listed, host: &str, target: &Target, side: &Reach, settings: &Settings) -> Result<Listed> {
+    let registry = Arc::new(Registry::new(registry_options(settings, side)).called(host));
     let complete: Vec<(&Reference, &Item, Digest)> =
         listed.items.iter().filter_map(|(name, item)| Some((name, item, item.digest().filter(|_| item.is_complete())?))).collect();
     if let Target::Exact(one) = target

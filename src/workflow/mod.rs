@@ -1,16 +1,18 @@
 //! What a person wants, as one library call each: [`sync`], [`list`], [`inspect`], [`verify`], [`gather`],
-//! [`why`], [`diff`], [`receipt`], [`mount`], [`serve`].
+//! [`why`], [`diff`], [`receipt`], [`mount`], [`serve`], [`prune`], [`configs`].
 //!
 //! **Invariants.** A workflow composes what stands above it and holds no mechanism of its own. It is handed its
 //! surroundings as [`Settings`]; what it found out is its return value, plain data that `cli` prints.
 //!
 //! *Not here:* the command line, and how results look (`cli`).
 
+pub mod configs;
 pub mod diff;
 pub mod gather;
 pub mod inspect;
 pub mod list;
 pub mod mount;
+pub mod prune;
 pub mod receipt;
 pub mod serve;
 pub mod sync;
@@ -24,7 +26,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
 use crate::store::archive::{LetGo, Shelf};
-pub use crate::store::registry::Redirects;
+pub use crate::store::registry::{Redirects, Who};
 use crate::workspace::Workspace;
 
 /// The surroundings of a run, and what is the same for every verb.
@@ -42,14 +44,12 @@ pub struct Settings {
     pub jobs: usize,
     /// Threads that compress and hash; at least 1.
     pub threads: usize,
-    /// Where credentials are, if not in the usual places.
-    pub authfile: Option<PathBuf>,
+    /// How registries are reached that are read from.
+    pub src: Reach,
+    /// The same for those that are written to.
+    pub dest: Reach,
     /// Where content of registries is read that goes by names in others.
     pub redirects: Redirects,
-    /// Whether certificates of registries that are read from are checked; `None` is yes, with plain HTTP on loopback.
-    pub src_tls_verify: Option<bool>,
-    /// The same for registries that are written to.
-    pub dest_tls_verify: Option<bool>,
     /// How often a request is made again.
     pub retry_times: u32,
     /// How long is waited before that; `None` grows from attempt to attempt.
@@ -58,6 +58,19 @@ pub struct Settings {
     pub image_timeout: Option<Duration>,
     /// Where the run tells what it does.
     pub monitor: SharedMonitor,
+}
+
+/// How the registries of one side are reached.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// Where credentials are, if not in the usual places.
+    pub authfile: Option<PathBuf>,
+    /// Who the person says that they are.
+    pub who: Who,
+    /// More certificates.
+    pub certs: Option<PathBuf>,
+    /// Whether certificates are checked; `None` is yes, with plain HTTP on loopback.
+    pub tls_verify: Option<bool>,
 }
 
 impl Settings {

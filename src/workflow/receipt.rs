@@ -64,7 +64,7 @@ impl Outcome {
 /// Looks at everything that the places hold.
 pub async fn receipt(request: Request, settings: &Settings) -> Result<Outcome> {
     let host = one_host(&request.places)?;
-    let registry = Registry::new(registry_options(settings, settings.src_tls_verify)).called(&host);
+    let registry = Registry::new(registry_options(settings, &settings.src)).called(&host);
     let look = Look { registry, host: &host, settings };
     let names = look.names(&request.places).await?;
     let mut outcome = look.at(names).await?;

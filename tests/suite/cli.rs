@@ -8,8 +8,10 @@ mod archive;
 mod comparing;
 mod configuring;
 mod elsewhere;
+mod journeys;
 mod killed;
 mod media;
+mod oc_mirror;
 mod syncing;
 
 use std::io::Read as _;

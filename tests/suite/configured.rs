@@ -35,7 +35,7 @@ impl Scene {
     }
 
     fn wishes(&self, names: &[&str]) -> Wishes {
-        Wishes { images: names.iter().map(|name| self.wish(name)).collect(), blocked: Blocked::default() }
+        Wishes { images: names.iter().map(|name| self.wish(name)).collect(), ..Wishes::default() }
     }
 
     /// Brings what is wished for from these places to the second registry.

@@ -192,19 +192,19 @@ async fn referrers_come_from_where_their_subject_is() {
 async fn only_a_place_that_is_called_insecure_is_believed_without_a_certificate() {
     let Some(near) = Registry::options().with_tls().start() else { return };
     let mut lab = Lab::new();
-    lab.settings.src_tls_verify = Some(false);
+    lab.settings.src.tls_verify = Some(false);
     let layout = format!("oci:{}", lab.path("layout"));
     let made = Layout::at(&lab.folder("layout"));
     made.tag("x.test/team/app:1", &made.image(&Image::generated(1, 50_000)));
-    lab.settings.dest_tls_verify = Some(false);
+    lab.settings.dest.tls_verify = Some(false);
     lab.sync(&[&layout], &format!("docker://{}", near.host())).await.expect("filled");
-    lab.settings.src_tls_verify = None;
+    lab.settings.src.tls_verify = None;
     redirect(&mut lab, "", &[(near.host(), "")]);
     let why = failure(&lab.sync(&[ORIGIN], &lab.path("disk")).await.expect("a report"));
     assert!(why.contains("certificate"), "{why}");
     redirect(&mut lab, "", &[(near.host(), "insecure = true")]);
     digest(&lab.sync(&[ORIGIN], &lab.path("disk")).await.expect("a set"));
-    lab.settings.src_tls_verify = Some(true);
+    lab.settings.src.tls_verify = Some(true);
     let strict = lab.sync(&[ORIGIN], &lab.path("strict")).await.expect("a report");
     assert!(failure(&strict).contains("certificate"), "what a person says goes before what a file says");
 }

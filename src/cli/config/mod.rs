@@ -3,6 +3,7 @@
 mod check;
 mod init;
 mod schema;
+mod show;
 
 use clap::{Args, Subcommand};
 
@@ -25,6 +26,7 @@ enum Verb {
     Check(check::Arguments),
     Init(init::Arguments),
     Schema(schema::Arguments),
+    Show(show::Arguments),
 }
 
 impl Arguments {
@@ -33,6 +35,7 @@ impl Arguments {
             Verb::Check(verb) => verb.run(runner),
             Verb::Init(verb) => verb.run(runner),
             Verb::Schema(verb) => verb.run(runner),
+            Verb::Show(verb) => verb.run(runner),
         }
     }
 }

@@ -9,6 +9,7 @@ pub(super) mod gather;
 pub(super) mod inspect;
 pub(super) mod list;
 pub(super) mod plan;
+pub(super) mod prune;
 pub(super) mod receipt;
 pub(super) mod serve;
 pub(super) mod sync;

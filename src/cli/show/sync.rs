@@ -248,6 +248,7 @@ pub(in crate::cli) mod tests {
     /// The outcome of a run.
     pub(in crate::cli) fn outcome(items: Vec<transfer::Outcome>) -> Outcome {
         Outcome {
+            children: std::collections::BTreeMap::new(),
             plan: Summary { images: 12, blobs: 41, bytes_to_fetch: 1_975_684_956, blobs_there: 3, bytes_there: 7, ..Summary::default() },
             dry_run: false,
             parent: None,

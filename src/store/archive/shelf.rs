@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ocm_format::layout::{Id, VolumeKind};
 use ocm_format::set::{self, Found, SetFiles};
 
+use super::foreign::foreign;
 use super::told;
 use crate::error::{Error, Result};
 
@@ -195,10 +196,20 @@ impl Shelf {
             None if !self.path.exists() => {
                 Error::usage(format!("{path}: there is no such directory")).hint("name an archive directory, docker://… or oci:…")
             }
-            None => Error::usage(format!("{path}: there is no ocm archive here"))
-                .hint("an archive is a directory with files NAME.g0001-….ocm.tar"),
+            None => match foreign(&self.path).first() {
+                Some(file) => of_oc_mirror(file),
+                None => Error::usage(format!("{path}: there is no ocm archive here"))
+                    .hint("an archive is a directory with files NAME.g0001-….ocm.tar"),
+            },
         }
     }
+}
+
+/// What is to be said of an archive of oc-mirror that somebody wants to read.
+fn of_oc_mirror(file: &Path) -> Error {
+    Error::usage(format!("{}: it is an archive of oc-mirror, which ocm cannot read yet", file.display()))
+        .note("nothing in it was touched")
+        .hint("push it with oc-mirror --v2, or make it anew with the same configuration: ocm sync -c FILE DIR")
 }
 
 /// What a set lacks, for a person.

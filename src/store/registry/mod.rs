@@ -34,7 +34,7 @@ use crate::image::{Body, Contents, Descriptor, Digest, Manifest, Reference, Repo
 
 pub mod connection;
 
-pub use connection::Options;
+pub use connection::{Options, Who};
 use host::Host;
 pub use push::RegistrySink;
 pub use redirect::{Redirected, Redirects};

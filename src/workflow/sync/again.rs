@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::configs;
 use super::lineage::Line;
 use super::origins::Origins;
 use super::parent::Parent;
@@ -74,7 +75,8 @@ pub async fn again(request: Request, settings: &Settings) -> Result<Outcome> {
     let made = made(&known.facts)?;
     let sync = sync_of(&request, &known.facts, &made)?;
     let origins = Origins::open(&sync, settings).await?;
-    let wanted = wanted_of(&known.facts.contents, &made, &origins)?;
+    let mut wanted = wanted_of(&known.facts.contents, &made, &origins)?;
+    wanted.extend(configs::recalled(&known.facts.contents, &workspace).await?);
     let hidden = request.to.join(format!(".again-{}", crate::workflow::short_id(&known.facts.id())));
     clean(&hidden)?;
     let fixed = || known.fixed(&request, &workspace, wanted.clone(), &hidden);
@@ -102,7 +104,7 @@ enum KnownParent {
 
 impl Known {
     fn find(request: &Request, workspace: &Workspace) -> Result<Self> {
-        let (shelf, catalogues) = (Shelf::open(&request.folder)?, Shelf::open(&workspace.catalogues())?);
+        let (shelf, catalogues) = (Shelf::open(&request.folder)?, Shelf::open_together(&workspace.known_sets()?)?);
         let shelves = [&shelf, &catalogues];
         let set = the_set(request, &shelf, &catalogues)?;
         let source = ArchiveSource::of_known(&set, &shelves)?;
@@ -135,7 +137,7 @@ impl Known {
         if let ParentData::In(path) = &request.data {
             shelves.push(Shelf::open(path)?);
         }
-        shelves.push(Shelf::open(&workspace.catalogues())?);
+        shelves.push(Shelf::open_together(&workspace.known_sets()?)?);
         let shelves: Vec<&Shelf> = shelves.iter().collect();
         let parent = match &self.parent {
             None => None,

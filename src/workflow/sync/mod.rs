@@ -7,10 +7,12 @@
 pub mod again;
 mod base;
 mod command;
+mod configs;
 mod lacking;
 mod leftover;
 mod lineage;
 pub mod merge;
+pub mod mirror_tars;
 mod origins;
 mod parent;
 mod parent_data;
@@ -18,6 +20,7 @@ mod space;
 mod to_archive;
 mod to_place;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -28,12 +31,12 @@ pub(super) use self::origins::registry_options;
 pub use self::parent::ParentOutcome;
 use self::to_archive::Fixed;
 use super::Settings;
-pub use crate::collect::{Blocked, Wish, Wishes};
+pub use crate::collect::{Blocked, Document, Wish, Wishes};
 use crate::error::{Error, Result};
 use crate::image::place::Location;
 use crate::image::{Digest, Platform};
 use crate::monitor::{Event, Outline, OutlinedSet};
-use crate::plan::{Fate, Plan, Planned, Summary};
+use crate::plan::{Carried, Fate, Plan, Planned, Summary};
 use crate::publish;
 pub use crate::publish::{MirrorScope, Options as PublishOptions, Published};
 pub use crate::store::archive::{Count, Delta, Depth, GzipShare, Packing, ParentData};
@@ -116,6 +119,9 @@ pub struct Outcome {
     /// What the set builds on that would be written, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentOutcome>,
+    /// The manifests that each index lists, by its digest and as far as they are carried, in a dry run.
+    #[serde(skip)]
+    pub children: BTreeMap<Digest, Vec<Digest>>,
     /// What is read back from the destination because sets build on it, where that is anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_back: Option<ReadBack>,
@@ -323,6 +329,7 @@ impl Outcome {
             dry_run: request.dry_run,
             space: None,
             parent: None,
+            children: if request.dry_run { children(plan) } else { BTreeMap::new() },
             read_back: None,
             parent_data: None,
             depth: None,
@@ -337,6 +344,17 @@ impl Outcome {
     }
 }
 
+/// What the indexes list that are the roots of items, as far as it is carried.
+fn children(plan: &Plan) -> BTreeMap<Digest, Vec<Digest>> {
+    let of = |carried: &Vec<Carried>, root: Digest| {
+        let is_carried = |child: &Digest| carried.iter().any(|one| one.digest == *child);
+        let index = carried.iter().find(|one| one.digest == root)?.manifest.as_ref()?;
+        let children: Vec<Digest> = index.children().iter().map(|child| child.digest).filter(is_carried).collect();
+        (!children.is_empty()).then_some((root, children))
+    };
+    plan.items().iter().zip(plan.carried()).filter_map(|(planned, carried)| of(carried, planned.item.digest()?)).collect()
+}
+
 /// The report of a plan that is not carried out.
 fn unmoved(plan: &Plan) -> Report {
     let ending = |fate: &Fate| match fate {
@@ -349,7 +367,7 @@ fn unmoved(plan: &Plan) -> Report {
         name: planned.name.clone(),
         ending: ending(&planned.fate),
     };
-    Report { items: plan.items().iter().map(outcome).collect(), bytes_moved: 0 }
+    Report { items: plan.items().iter().filter(|planned| planned.item.role.is_content()).map(outcome).collect(), bytes_moved: 0 }
 }
 
 /// The time of a run as text, RFC 3339 in UTC.

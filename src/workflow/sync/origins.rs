@@ -17,7 +17,7 @@ use crate::store::archive::{ArchiveSource, Shelf};
 use crate::store::central::{Central, Renames};
 use crate::store::layout::LayoutSource;
 use crate::store::registry::{Options, Redirected};
-use crate::workflow::blocking;
+use crate::workflow::{Reach, blocking};
 use crate::workspace::{Accepted, Workspace};
 
 /// The places that a sync reads from.
@@ -34,11 +34,13 @@ struct Origin {
 }
 
 /// How registries are reached.
-pub(in crate::workflow) fn registry_options(settings: &Settings, tls_verify: Option<bool>) -> Options {
+pub(in crate::workflow) fn registry_options(settings: &Settings, side: &Reach) -> Options {
     Options {
         environment: settings.environment.clone(),
-        authfile: settings.authfile.clone(),
-        tls_verify,
+        authfile: side.authfile.clone(),
+        who: side.who.clone(),
+        certs: side.certs.clone(),
+        tls_verify: side.tls_verify,
         retry_times: settings.retry_times,
         retry_delay: settings.retry_delay,
         monitor: Arc::clone(&settings.monitor),
@@ -48,7 +50,7 @@ pub(in crate::workflow) fn registry_options(settings: &Settings, tls_verify: Opt
 
 /// The registries that names of images are of, read where the rules of this run say.
 pub(super) fn upstream(settings: &Settings) -> Redirected {
-    Redirected::new(settings.redirects.clone(), registry_options(settings, settings.src_tls_verify))
+    Redirected::new(settings.redirects.clone(), registry_options(settings, &settings.src))
 }
 
 impl Origins {

@@ -136,12 +136,13 @@ impl Parent {
 impl Said {
     /// Whether all of this has been said.
     pub(super) fn has(&self, contents: &Contents) -> bool {
+        let content = |contents: &Contents| contents.items().iter().filter(|item| item.role.is_content()).cloned().collect::<Vec<_>>();
         let is_shown = |shown: &BTreeSet<(Reference, Digest)>| {
-            contents.items().iter().all(|item| item.digest().is_some_and(|digest| shown.contains(&(item.origin.clone(), digest))))
+            content(contents).iter().all(|item| item.digest().is_some_and(|digest| shown.contains(&(item.origin.clone(), digest))))
         };
         match self {
             Self::Nothing => false,
-            Self::Listed(listed) => listed == contents,
+            Self::Listed(listed) => content(listed) == content(contents),
             Self::Shown(shown) => is_shown(shown),
         }
     }

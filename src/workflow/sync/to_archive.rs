@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::base::{Far, Needed};
 use super::command::Command;
+use super::configs;
 use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::Line;
 use super::origins::Origins;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::image::{Contents, Digest, Item, Wanted};
 use crate::monitor::Event;
 use crate::plan::Plan;
+use crate::store::archive::foreign::foreign;
 use crate::store::archive::{ArchiveSink, Basis, Depth, Ground, Lock, NewSet, Pinned, Recalled, Shelf, Unfinished, Written};
 use crate::transfer::{self, transfer};
 use crate::workflow::blocking;
@@ -72,10 +74,13 @@ pub(super) async fn bring(
         let finished = leftover::complete(request, folder, settings, workspace).await?;
         options.lineage = options.lineage.or(finished);
     }
+    for file in foreign(folder) {
+        settings.monitor.event(Event::Note(&format!("{}: it is an archive of oc-mirror; it is left alone", file.display())));
+    }
     let shelf = Shelf::open(folder)?;
     let line = match fixed.line {
         Some(line) => line,
-        None => Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &options, settings.monitor.as_ref())?,
+        None => Line::find(&shelf, &Shelf::open_together(&workspace.known_sets()?)?, &options, settings.monitor.as_ref())?,
     };
     let key = request_key(request, &line, &fixed.options);
     let resumed = leftover::resumable(folder, &key, settings)?;
@@ -85,6 +90,13 @@ pub(super) async fn bring(
         (None, Some(again)) => only(again.wanted.clone()),
         (None, None) => origins.collect(request, None, settings).await?,
     };
+    let documents = request.wishes.as_ref().map(|wishes| wishes.documents.as_slice()).unwrap_or_default();
+    let kept = match &fixed.again {
+        Some(again) => again.wanted.iter().filter(|wanted| !wanted.item.role.is_content()).cloned().collect(),
+        None => configs::wanted(documents)?,
+    };
+    let content = wanted.into_iter().filter(|wanted| wanted.item.role.is_content());
+    let wanted: Vec<Wanted> = content.chain(kept).collect();
     let parent = line.parent.as_ref().and_then(Parent::source).cloned();
     let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
     new.lock.clone_from(&lock);
@@ -151,7 +163,7 @@ fn pinned(unfinished: &Unfinished, origins: &Origins) -> Result<Vec<Wanted>> {
         let (item, name) = (pinned.item.clone(), pinned.item.origin.clone());
         Ok(Wanted { pinned: true, sparse: !item.wanted.is_empty(), failed: None, item, source, name })
     };
-    unfinished.items.iter().map(wanted).collect()
+    unfinished.items.iter().filter(|pinned| pinned.item.role.is_content()).map(wanted).collect()
 }
 
 /// A set that is about to be written.
@@ -194,7 +206,7 @@ impl Draft {
         let contents = line.parent.as_ref().and_then(Parent::contents).cloned().unwrap_or_default();
         let said = line.parent.as_ref().map_or(Said::Nothing, Parent::said);
         let parent = line.parent.as_ref().map(|parent| parent.told(workspace)).transpose()?;
-        let inherited = if archive.only { Contents::default() } else { contents };
+        let inherited = if archive.only { Contents::default() } else { content_of(&contents) };
         let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "ownVersions": archive.builds_on_itself(), "parentData": archive.delta.data.word(), "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished =
             Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
@@ -298,8 +310,10 @@ impl Draft {
         let options = transfer::Options { jobs: settings.jobs, image_timeout: settings.image_timeout };
         let (report, _) = transfer(plan, Box::new(sink), options, Arc::clone(&settings.monitor)).await?;
         outcome.report = report;
+        outcome.report.items.retain(|item| item.item.role.is_content());
         self.basis.tell_unread(settings.monitor.as_ref());
         if let Some(written) = written.get() {
+            configs::keep(request.wishes.as_ref().map(|wishes| wishes.documents.as_slice()).unwrap_or_default(), workspace)?;
             let catalogue = self.hand_over_catalogue(written, &folder).await?;
             let released = workspace.released(&self.unfinished.set)?.map(|released| released.volumes()).unwrap_or_default();
             outcome.set = Some(self.told(written, name, generation, &released, catalogue));
@@ -377,7 +391,7 @@ impl Draft {
             sha256: volume.sum,
             released: released.contains(&volume.number),
         };
-        let items = written.contents.items();
+        let items: Vec<&Item> = written.contents.items().iter().filter(|item| item.role.is_content()).collect();
         SetOutcome {
             lineage,
             id: self.unfinished.set.clone(),
@@ -405,7 +419,7 @@ fn from(request: &Request, wanted: &[Wanted], inherited: &Contents, origins: &Or
     let keys = all.items().iter().zip(0usize..).map(|(item, at)| ((&item.origin, item.role), at));
     let places: BTreeMap<_, usize> = keys.collect();
     let mut brought = vec![Vec::new(); request.from.len()];
-    for wanted in wanted {
+    for wanted in wanted.iter().filter(|wanted| wanted.item.role.is_content()) {
         let at = places.get(&(&wanted.item.origin, wanted.item.role));
         if let (Some(brought), Some(at)) = (brought.get_mut(origins.place_of(&wanted.source)), at) {
             brought.push(*at);
@@ -414,6 +428,11 @@ fn from(request: &Request, wanted: &[Wanted], inherited: &Contents, origins: &Or
     let place =
         |(from, items): (&crate::image::place::Location, Vec<usize>)| serde_json::json!({"place": from.to_string(), "items": items});
     request.from.iter().zip(brought).map(place).collect()
+}
+
+/// What is listed for a person, without what a set says of itself.
+fn content_of(contents: &Contents) -> Contents {
+    Contents::new(contents.items().iter().filter(|item| item.role.is_content()).cloned())
 }
 
 /// The id of a set: everything that determines it, as a hash.

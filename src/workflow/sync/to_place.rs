@@ -63,8 +63,9 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
 /// Writes what tells clusters where the images of all receipts of the destination are.
 fn tell_clusters(request: &Request, settings: &Settings, workspace: &Workspace) -> Result<Published> {
     let destination = request.to.to_string();
-    let options = PublishOptions { insecure: settings.dest_tls_verify == Some(false), ..request.publish.clone() };
-    let published = publish(&workspace.receipts(&destination)?, &options, &workspace.cluster_resources(&destination));
+    let options = PublishOptions { insecure: settings.dest.tls_verify == Some(false), ..request.publish.clone() };
+    let folder = options.folder.clone().unwrap_or_else(|| workspace.cluster_resources(&destination));
+    let published = publish(&workspace.receipts(&destination)?, &options, &folder);
     published.map_err(|error| error.context("all is pushed, and the files for clusters could not be written"))
 }
 
@@ -80,7 +81,7 @@ impl Opened {
     async fn of(request: &Request, settings: &Settings) -> Result<Self> {
         match &request.to {
             Location::Registry { host, name } => {
-                let registry = Registry::new(registry_options(settings, settings.dest_tls_verify)).called(host);
+                let registry = Registry::new(registry_options(settings, &settings.dest)).called(host);
                 let target = Target::of(host, name.as_ref(), request.keep_host).nested(request.max_nested_paths);
                 let sink = RegistrySink::new(&registry, host)?;
                 Ok(Self { sink: Box::new(sink), source: Some(Arc::new(registry)), target: Some(target) })

@@ -34,7 +34,7 @@ async fn wrong_credentials_are_told_with_the_place_where_they_stand() {
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{password}"));
         let file = lab.folder("auth.json");
         std::fs::write(&file, format!(r#"{{"auths":{{"{}":{{"auth":"{pair}"}}}}}}"#, far.host())).expect("written");
-        lab.settings.authfile = Some(file.clone());
+        (lab.settings.src.authfile, lab.settings.dest.authfile) = (Some(file.clone()), Some(file.clone()));
         let made = lab.sync(&from, &target).await.expect("a run");
         assert_eq!(made.class(), class, "{password}");
         if class == Class::Failed {

@@ -19,7 +19,7 @@ use super::credentials::Credentials;
 use super::retry::Retries;
 use super::token::{Wanted, basic};
 use super::transport::Transport;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How many authorizations are kept, at least, before those that have ended are let go.
 const MANY: usize = 256;
@@ -149,6 +149,9 @@ impl Auth {
     ) -> Result<Authorization> {
         let found = self.credentials.find(&self.host, access.repository()).await?;
         let place = found.as_ref().map(|found| found.place.clone());
+        if let Some(Login::RegistryToken(token)) = found.as_ref().map(|found| &found.login) {
+            return Ok(Authorization { header: Some(bearer(token)?), place, until: None, number: 0, is_fresh: true });
+        }
         let (header, until) = match challenge {
             Challenge::Basic => (found.and_then(|found| password_header(&found.login)), None),
             Challenge::Bearer { realm, service, .. } => {
@@ -190,10 +193,18 @@ impl Authorization {
     }
 }
 
+/// The header of a token that a person named.
+fn bearer(token: &str) -> Result<HeaderValue> {
+    let header = HeaderValue::from_str(&format!("Bearer {token}"));
+    let mut header = header.map_err(|_| Error::usage("the token of the registry has characters that no token has"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
 fn password_header(login: &Login) -> Option<HeaderValue> {
     match login {
         Login::Password { user, password } => Some(basic(user, password)),
-        Login::IdentityToken(_) => None,
+        Login::IdentityToken(_) | Login::RegistryToken(_) => None,
     }
 }
 

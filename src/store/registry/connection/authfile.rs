@@ -32,6 +32,8 @@ pub(super) enum Login {
     },
     /// By a token that the token service takes in place of a password.
     IdentityToken(String),
+    /// By a token that the registry itself takes.
+    RegistryToken(String),
 }
 
 impl fmt::Debug for Login {

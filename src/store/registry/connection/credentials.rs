@@ -6,6 +6,7 @@
 //! *Not here:* what a file looks like inside (`authfile`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use tokio::sync::Mutex;
@@ -18,8 +19,34 @@ use crate::error::{Error, Result};
 /// Where docker keeps what belongs to its hub.
 const HUB_SERVER: &str = "https://index.docker.io/v1/";
 
+/// Who a person says that they are.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Who {
+    /// What files and helpers know counts.
+    #[default]
+    Known,
+    /// Nobody.
+    Nobody,
+    /// Somebody with a password.
+    Password {
+        /// Who.
+        user: String,
+        /// The secret.
+        password: String,
+    },
+    /// Whoever has this token of the registry.
+    Token(String),
+}
+
+impl fmt::Debug for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Who(hidden)")
+    }
+}
+
 /// All that is known of who somebody is.
 pub(super) struct Credentials {
+    who: Who,
     files: Vec<AuthFile>,
     environment: Environment,
     /// What helpers said, by helper and server: asking one costs a process.
@@ -35,26 +62,37 @@ pub(super) struct Found {
 }
 
 impl Credentials {
-    /// Reads the files that are there.
-    pub(super) fn load(environment: &Environment, authfile: Option<PathBuf>) -> Result<Self> {
+    /// Reads the files that are there, unless a person says who they are.
+    pub(super) fn load(environment: &Environment, who: Who, authfile: Option<PathBuf>) -> Result<Self> {
+        let files = if who == Who::Known { Self::read(environment, authfile)? } else { Vec::new() };
+        Ok(Self { who, files, environment: environment.clone(), asked: Mutex::default() })
+    }
+
+    fn read(environment: &Environment, authfile: Option<PathBuf>) -> Result<Vec<AuthFile>> {
         let named = authfile.or_else(|| environment.path("REGISTRY_AUTH_FILE"));
-        let files = match named {
+        match named {
             Some(path) => {
                 let absent = || Error::usage(format!("auth file {}: it is not there", path.display())).hint("name another with --authfile");
                 let there = path.try_exists().map_err(|error| Error::io(format!("auth file {}", path.display()), &error))?;
                 there.then_some(()).ok_or_else(absent)?;
-                AuthFile::read(&path, Shape::Auths)?.into_iter().collect()
+                Ok(AuthFile::read(&path, Shape::Auths)?.into_iter().collect())
             }
             None => {
                 let read = places(environment).into_iter().map(|(path, shape)| AuthFile::read(&path, shape));
-                read.filter_map(Result::transpose).collect::<Result<Vec<_>>>()?
+                read.filter_map(Result::transpose).collect()
             }
-        };
-        Ok(Self { files, environment: environment.clone(), asked: Mutex::default() })
+        }
     }
 
     /// The login for a repository of `host`, or for the host alone.
     pub(super) async fn find(&self, host: &str, repository: Option<&str>) -> Result<Option<Found>> {
+        let said = |login| Ok(Some(Found { login, place: "the command line".to_owned() }));
+        match self.who.clone() {
+            Who::Known => {}
+            Who::Nobody => return Ok(None),
+            Who::Password { user, password } => return said(Login::Password { user, password }),
+            Who::Token(token) => return said(Login::RegistryToken(token)),
+        }
         for file in &self.files {
             if let Some(login) = self.find_in(file, host, repository).await? {
                 return Ok(Some(Found { login, place: file.path().display().to_string() }));
@@ -153,7 +191,7 @@ mod tests {
     async fn password(credentials: &Credentials, host: &str, repository: Option<&str>) -> Option<String> {
         match credentials.find(host, repository).await.expect("an answer")?.login {
             Login::Password { password, .. } => Some(password),
-            Login::IdentityToken(token) => Some(token),
+            Login::IdentityToken(token) | Login::RegistryToken(token) => Some(token),
         }
     }
 
@@ -169,7 +207,7 @@ mod tests {
             ("docker.io/team", "team"),
         ];
         write(&path, &auths(&keys));
-        let credentials = Credentials::load(&Environment::default(), Some(path)).expect("a file");
+        let credentials = Credentials::load(&Environment::default(), Who::Known, Some(path)).expect("a file");
         for (host, repository, expected) in [
             ("quay.io", Some("org/app"), Some("app")),
             ("quay.io", Some("org/app/deep"), Some("app")),
@@ -197,13 +235,15 @@ mod tests {
             [(".docker/config.json", "docker"), (".config/containers/auth.json", "config"), ("run/containers/auth.json", "runtime")]
         {
             write(&at(path), &auths(&[("reg", named)]));
-            let credentials = Credentials::load(&environment, None).expect("files");
+            let credentials = Credentials::load(&environment, Who::Known, None).expect("files");
             assert_eq!(password(&credentials, "reg", None).await.as_deref(), Some(named));
             assert_eq!(password(&credentials, "old", None).await.as_deref(), Some("old"));
         }
         write(&at("named.json"), &auths(&[("other", "named")]));
         let by_variable = Environment::from_iter([("HOME", home.clone()), ("REGISTRY_AUTH_FILE", format!("{home}/named.json"))]);
-        for credentials in [Credentials::load(&environment, Some(at("named.json"))), Credentials::load(&by_variable, None)] {
+        for credentials in
+            [Credentials::load(&environment, Who::Known, Some(at("named.json"))), Credentials::load(&by_variable, Who::Known, None)]
+        {
             let credentials = credentials.expect("a file");
             assert_eq!(password(&credentials, "other", None).await.as_deref(), Some("named"));
             assert_eq!(password(&credentials, "reg", None).await, None);
@@ -213,13 +253,28 @@ mod tests {
     #[tokio::test]
     async fn a_named_file_must_be_there_and_others_need_not() {
         let nowhere = Environment::from_iter([("HOME", "/nonexistent"), ("XDG_RUNTIME_DIR", "/nonexistent")]);
-        let credentials = Credentials::load(&nowhere, None).expect("nothing is no error");
+        let credentials = Credentials::load(&nowhere, Who::Known, None).expect("nothing is no error");
         assert_eq!(credentials.find("quay.io", None).await.expect("an answer"), None);
-        let error = Credentials::load(&nowhere, Some("/nonexistent/auth.json".into())).err().expect("it was named");
+        let error = Credentials::load(&nowhere, Who::Known, Some("/nonexistent/auth.json".into())).err().expect("it was named");
         assert_eq!(error.to_string(), "auth file /nonexistent/auth.json: it is not there");
         let dir = tempfile::tempdir().expect("a directory");
         write(&dir.path().join("empty.json"), "\n");
-        assert!(Credentials::load(&nowhere, Some(dir.path().join("empty.json"))).is_ok());
+        assert!(Credentials::load(&nowhere, Who::Known, Some(dir.path().join("empty.json"))).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_a_person_says_goes_before_all_files() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("auth.json");
+        write(&path, &auths(&[("reg", "of the file")]));
+        let said = Who::Password { user: "me".into(), password: "said".into() };
+        for (who, expected) in [(Who::Nobody, None), (said, Some("said")), (Who::Token("token".into()), Some("token"))] {
+            let credentials = Credentials::load(&Environment::default(), who, Some(path.clone())).expect("no file is read");
+            let login = credentials.find("reg", None).await.expect("an answer");
+            assert_eq!(login.as_ref().map(|found| found.place.as_str()), expected.map(|_| "the command line"));
+            let found = if login.is_some() { password(&credentials, "reg", None).await } else { None };
+            assert_eq!(found.as_deref(), expected);
+        }
     }
 
     #[tokio::test]
@@ -232,7 +287,7 @@ mod tests {
         let path = dir.path().join("config.json");
         write(&path, r#"{"auths": {"plain": {"auth": "dTpw"}}, "credHelpers": {"https://ecr/": "test"}, "credsStore": "test"}"#);
         let environment = Environment::from_iter([("PATH", format!("{}:/usr/bin:/bin", dir.path().display()))]);
-        let credentials = Credentials::load(&environment, Some(path)).expect("a file");
+        let credentials = Credentials::load(&environment, Who::Known, Some(path)).expect("a file");
         for (host, expected) in [
             ("ecr", Some("of https://ecr/")),
             ("ecr", Some("of https://ecr/")),

@@ -35,6 +35,7 @@ pub use reqwest::header::{self, HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode, Url};
 
 pub use self::access::Access;
+pub use self::credentials::Who;
 pub use self::request::{Request, RequestBody};
 pub use self::response::Response;
 
@@ -58,6 +59,10 @@ pub struct Options {
     pub environment: Environment,
     /// The file that has the credentials, where the person named one; no other is read then.
     pub authfile: Option<PathBuf>,
+    /// Who the person says that they are; it goes before all files.
+    pub who: Who,
+    /// A directory with authorities `*.crt` and a client certificate `*.cert`, `*.key` for all hosts, as one of `certs.d` is for one.
+    pub certs: Option<PathBuf>,
     /// `Some(false)`: any certificate will do, and plain HTTP where there is no TLS. `Some(true)`: TLS even on loopback.
     pub tls_verify: Option<bool>,
     /// How many more attempts a failed request gets.
@@ -76,6 +81,8 @@ impl Default for Options {
         Self {
             environment: Environment::default(),
             authfile: None,
+            who: Who::default(),
+            certs: None,
             tls_verify: None,
             retry_times: 3,
             retry_delay: None,
@@ -104,9 +111,9 @@ impl Connection {
     /// A connection to `host`, such as `quay.io` or `localhost:5000`. Nothing is sent yet.
     pub fn new(host: &str, options: &Options) -> Result<Self> {
         let origin = Origin::new(host, options.tls_verify)?;
-        let tls = trust::tls(host, &options.environment, options.tls_verify != Some(false))?;
+        let tls = trust::tls(host, &options.environment, options.certs.as_deref(), options.tls_verify != Some(false))?;
         let transport = Transport::new(host, options.idle_timeout, tls, Proxies::new(&options.environment)?)?;
-        let credentials = Credentials::load(&options.environment, options.authfile.clone())?;
+        let credentials = Credentials::load(&options.environment, options.who.clone(), options.authfile.clone())?;
         let monitor = options.monitor.clone();
         let retries = Retries { further: options.retry_times, fixed: options.retry_delay, monitor };
         let auth = Auth::new(host, credentials, retries.clone());

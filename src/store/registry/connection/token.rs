@@ -110,7 +110,7 @@ impl Wanted<'_> {
 
     async fn ask(&self, realm: &Url, transport: &Transport, tries: u32) -> Result<Response, Failure> {
         let (order, body) = match self.found.map(|found| &found.login) {
-            Some(Login::IdentityToken(secret)) => self.by_identity(realm, secret),
+            Some(Login::IdentityToken(secret) | Login::RegistryToken(secret)) => self.by_identity(realm, secret),
             Some(Login::Password { user, password }) => (self.by_password(realm, user, password), RequestBody::Empty),
             None => (self.anonymous(realm), RequestBody::Empty),
         };

@@ -22,10 +22,10 @@ use crate::error::{Error, Result};
 /// Where Go programs look for single roots, whatever `SSL_CERT_FILE` says.
 const SYSTEM_DIRS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
-/// The TLS side of a connection to `host`.
-pub(super) fn tls(host: &str, environment: &Environment, verify: bool) -> Result<ClientConfig> {
+/// The TLS side of a connection to `host`; `certs` is a directory with more of what `certs.d` has.
+pub(super) fn tls(host: &str, environment: &Environment, certs: Option<&Path>, verify: bool) -> Result<ClientConfig> {
     let failed = |why: String| Error::failed(format!("TLS for {host}: {why}"));
-    let local = CertsDir::read(host, environment)?;
+    let local = CertsDir::read(host, environment, certs)?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -81,11 +81,15 @@ struct Identity {
 }
 
 impl CertsDir {
-    /// Reads `certs.d/HOST[:PORT]` of the person and of the system: all authorities, and the first client certificate.
-    fn read(host: &str, environment: &Environment) -> Result<Self> {
+    /// Reads the directory that a person named, then `certs.d/HOST[:PORT]` of the person and of the system: all authorities, and
+    /// the first client certificate.
+    fn read(host: &str, environment: &Environment, named: Option<&Path>) -> Result<Self> {
         let mut all = Self::default();
-        for dir in certs_dirs(environment) {
-            let dir = dir.join(host);
+        if let Some(named) = named.filter(|named| !named.is_dir()) {
+            return Err(Error::usage(format!("certificates {}: there is no such directory", named.display())));
+        }
+        let usual = certs_dirs(environment).into_iter().map(|dir| dir.join(host));
+        for dir in named.map(Path::to_owned).into_iter().chain(usual) {
             for name in names_in(&dir)? {
                 all.take(&dir.join(name))?;
             }
