@@ -8,9 +8,11 @@ mod archive;
 mod comparing;
 mod configuring;
 mod elsewhere;
+mod enclave;
 mod killed;
 mod media;
 mod syncing;
+mod users;
 
 use std::io::Read as _;
 use std::net::TcpListener;
