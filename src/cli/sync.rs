@@ -101,6 +101,11 @@ pub(super) struct ArchiveArguments {
     /// List exactly what is named here, not what the set before lists too
     #[arg(long, env = "OCM_ONLY", value_parser = FalseyValueParser::new())]
     only: bool,
+    /// Look all names up anew, also where the last set lacks something
+    ///
+    /// Without it, the same command again takes the digests that a set in part has, and asks only for what it lacks.
+    #[arg(long, env = "OCM_REFRESH", value_parser = FalseyValueParser::new())]
+    refresh: bool,
     /// How much of earlier sets a new one may build on
     ///
     /// blob: blobs that the parent has are left out; every new layer can be looked at alone. chunk: so are parts of layers that it
@@ -247,6 +252,7 @@ impl Arguments {
                 full: archive.full,
                 lineage: archive.lineage,
                 only: archive.only,
+                refresh: archive.refresh,
                 packing,
                 delta,
                 on_volume: archive.on_volume,

@@ -179,6 +179,65 @@ impl Source for Recorded {
     }
 }
 
+/// A source in which names stand for what they stood for before.
+pub struct Recalling {
+    source: Arc<dyn Source>,
+    known: Arc<BTreeMap<Reference, Descriptor>>,
+}
+
+impl Recalling {
+    /// The place `source`, which is not asked for the names that are `known`.
+    pub fn of(source: Arc<dyn Source>, known: Arc<BTreeMap<Reference, Descriptor>>) -> Arc<dyn Source> {
+        Arc::new(Self { source, known })
+    }
+}
+
+#[async_trait]
+impl Source for Recalling {
+    fn place(&self) -> String {
+        self.source.place()
+    }
+
+    fn place_of(&self, name: &Reference) -> String {
+        self.source.place_of(name)
+    }
+
+    async fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>> {
+        match self.known.get(name) {
+            Some(known) => Ok(Some(known.clone())),
+            None => self.source.resolve(name).await,
+        }
+    }
+
+    async fn manifest(&self, repository: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>> {
+        self.source.manifest(repository, wanted).await
+    }
+
+    async fn blob_size(&self, repository: &Repository, blob: &Digest) -> Result<Option<u64>> {
+        self.source.blob_size(repository, blob).await
+    }
+
+    async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
+        self.source.read(repository, blob, range).await
+    }
+
+    async fn plain(&self, repository: &Repository, blob: &Descriptor) -> Result<Option<Body>> {
+        self.source.plain(repository, blob).await
+    }
+
+    async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>> {
+        self.source.referrers(repository, subject).await
+    }
+
+    async fn tags(&self, repository: &Repository) -> Result<Option<Vec<String>>> {
+        self.source.tags(repository).await
+    }
+
+    async fn contents(&self) -> Result<Option<Contents>> {
+        self.source.contents().await
+    }
+}
+
 /// A sink that answers as the one behind it, writes nothing, and keeps what would have been written.
 pub struct DryRun {
     sink: Box<dyn Sink>,

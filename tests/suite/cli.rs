@@ -8,11 +8,13 @@ mod archive;
 mod comparing;
 mod configuring;
 mod elsewhere;
+mod enclave;
 mod journeys;
 mod killed;
 mod media;
 mod oc_mirror;
 mod syncing;
+mod users;
 
 use std::io::Read as _;
 use std::net::TcpListener;

@@ -2,9 +2,13 @@
 //!
 //! *Not here:* interruptions (`resume`), lies that one request tells (`store::registry::tests`), every bit of a volume (`format`).
 
+mod answers;
 mod archives;
 mod content;
+mod fleet;
+mod part;
 mod places;
+mod storms;
 mod targets;
 
 use ocm::error::Error;

@@ -6,6 +6,8 @@
 
 mod files;
 
+use std::sync::Mutex;
+
 use ocm::environment::Environment;
 use ocm::image::Digest;
 use ocm::image::place::digest_tag;
@@ -15,6 +17,7 @@ use ocm::workflow::sync::Outcome;
 
 use crate::support::fault::{Fault, every};
 use crate::support::images::{Image, Layout, push};
+use crate::support::layers::{Layer, Random};
 use crate::support::proxy::{Class as Asked, Proxy};
 use crate::support::registry::Registry;
 use crate::support::tools::Tool;
@@ -79,6 +82,42 @@ async fn what_a_mirror_has_not_or_does_not_give_comes_from_the_next() {
         let made = lab.sync(&[ORIGIN], &lab.path(name)).await.expect("a set");
         assert_eq!(made.class(), Class::Done, "{name}: {:?}", made.report);
         assert_eq!(heard.has(&[&proxy.host(), "is passed over"]), warned, "{name}: {:?}", heard.lines());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_gives_out_in_the_middle_of_a_blob_is_followed_by_the_next_from_there() {
+    let (Some(one), Some(two)) = (Registry::start(), Registry::start()) else { return };
+    let mut lab = Lab::new();
+    let layer = Layer::bytes(Random::new(5).noise(400_000)).media_type("application/vnd.oci.image.layer.v1.tar");
+    for registry in [&one, &two] {
+        lab.fill(registry, "team/app", "1", &Image::of([layer.clone()])).await;
+    }
+    let (first, second) = (Proxy::before(one.host()), Proxy::before(two.host()));
+    let digest = Digest::of(&layer.stored()).to_string();
+    let asked = Mutex::new(0);
+    first.set(move |request| {
+        let mut asked = asked.lock().expect("no panic while it is held");
+        *asked += u32::from(request.path.ends_with(&digest));
+        match (request.path.ends_with(&digest), *asked) {
+            (true, 1) => Fault::none().cut_response_at(150_000),
+            (true, _) => Fault::answer(503),
+            (false, _) => Fault::none(),
+        }
+    });
+    redirect(&mut lab, "", &[(&first.host(), ""), (&second.host(), "")]);
+    let heard = Heard::of(&mut lab);
+    let made = lab.sync(&[ORIGIN], &lab.path("disk")).await.expect("a set");
+    assert_eq!(made.class(), Class::Done, "{:?}", made.report);
+    let rest = second.count("GET", Asked::Blob);
+    assert!(rest.down_bytes <= 250_000, "only the rest comes from the second: {rest:?} {:?}", second.log());
+    assert!(heard.has(&[&first.host(), "is passed over"]), "{:?}", heard.lines());
+    // Where the others give out too, all of them are named.
+    redirect(&mut lab, "", &[(&first.host(), ""), (&second.host(), "")]);
+    second.set(every("GET", Asked::Blob, Fault::answer(502)));
+    let why = failure(&lab.sync(&[ORIGIN], &lab.path("other")).await.expect("a report"));
+    for words in ["none of 3 places has it", &first.host(), &second.host(), "origin.invalid"] {
+        assert!(why.contains(words), "{words}: {why}");
     }
 }
 

@@ -11,6 +11,7 @@ pub mod disks;
 pub mod fault;
 pub mod images;
 pub mod layers;
+pub mod namespace;
 pub mod proxy;
 pub mod registry;
 mod relay;

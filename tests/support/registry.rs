@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::certificates::{Authority, Pair};
+use super::namespace::Namespace;
 use super::tools::Tool;
 
 /// The one user of a registry [with a password](Options::with_password).
@@ -81,10 +82,16 @@ impl Options {
     /// Starts an empty registry; `None` where there is no `docker-registry`.
     pub fn start(self) -> Option<Registry> {
         let directory = Arc::new(TempDir::new().expect("a temporary directory"));
-        self.start_in(Home { directory, authority: None, client: None })
+        self.start_in(Home { directory, authority: None, client: None }, Command::new("sh"))
     }
 
-    fn start_in(self, mut home: Home) -> Option<Registry> {
+    /// The same, on the loopback of a network namespace.
+    pub fn start_inside(self, namespace: &Namespace) -> Option<Registry> {
+        let directory = Arc::new(TempDir::new().expect("a temporary directory"));
+        self.start_in(Home { directory, authority: None, client: None }, namespace.inside("sh"))
+    }
+
+    fn start_in(self, mut home: Home, mut shell: Command) -> Option<Registry> {
         let program = Tool::find("docker-registry")?.get_program().to_owned();
         if self.tls && home.authority.is_none() {
             let authority = Authority::new(home.path());
@@ -94,7 +101,7 @@ impl Options {
         fs::write(home.path().join("htpasswd"), HTPASSWD).expect("the directory can be written");
         fs::write(home.path().join("config.yml"), self.config(&home)).expect("the directory can be written");
         let log = File::create(home.path().join("log")).expect("the directory can be written");
-        let guard = Command::new("sh")
+        let guard = shell
             .args(["-c", GUARD, "registry"])
             .args([program, home.path().join("config.yml").into_os_string()])
             .env("OTEL_TRACES_EXPORTER", "none")
@@ -145,7 +152,7 @@ impl Registry {
     pub fn again(self, options: Options) -> Self {
         let home = self.home.clone();
         drop(self);
-        options.start_in(home).expect("the program was there a moment ago")
+        options.start_in(home, Command::new("sh")).expect("the program was there a moment ago")
     }
 
     /// Address and port: `127.0.0.1:PORT`.

@@ -131,7 +131,8 @@ async fn relay_answer_head(
 
 /// Answers in place of the registry, and lets the client finish its sentence.
 async fn answered(mut client: TcpStream, status: u16, fault: &Fault) -> io::Result<()> {
-    let body = format!(r#"{{"errors":[{{"code":"PROXY","message":"status {status} on request"}}]}}"#);
+    let told = || format!(r#"{{"errors":[{{"code":"PROXY","message":"status {status} on request"}}]}}"#);
+    let body = fault.body.clone().unwrap_or_else(told);
     let own = Head { start_line: format!("HTTP/1.1 {status} Fault"), headers: Vec::new(), rest: Vec::new() };
     let length = body.len().to_string();
     let mut headers = vec![("Content-Type", "application/json"), ("Content-Length", &length), ("Connection", "close")];

@@ -225,11 +225,9 @@ fn named(refusal: Refusal, manifest: &Manifest) -> Error {
     match status {
         400 | 404 if absent && is_index => error
             .note("the registry takes no index whose platforms are not all there")
-            .hint("mirror all platforms of the image, or one platform by its digest"),
+            .hint("mirror all platforms of the image (name none), or one platform by its digest"),
         400 | 404 if absent => error.note("the registry says that it lacks a blob of this manifest").hint("run the same command again"),
-        _ if name => error
-            .note("the registry does not take this repository path; some take two components at most")
-            .hint("choose a shorter destination path"),
+        _ if name => error.note("the registry does not take this repository path; some take two components at most"),
         413 => error.note(format!("the manifest has {} bytes", manifest.bytes().len())),
         415 => error.note(format!("the registry does not take {kind}")).hint("push to a registry that takes OCI 1.1 content"),
         400 | 405 if invalid => error

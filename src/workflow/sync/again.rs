@@ -205,6 +205,7 @@ fn sync_of(request: &Request, facts: &SetFacts, made: &Made) -> Result<super::Re
             full: false,
             lineage: None,
             only: made.only,
+            refresh: false,
             packing: Packing { frame_bytes: made.frame_bytes, level: made.level, replays: made.gzip == "auto" },
             delta: Delta {
                 depth: made.delta,

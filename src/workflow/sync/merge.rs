@@ -91,6 +91,7 @@ fn sync_of(request: &Request) -> super::Request {
             full: true,
             lineage: None,
             only: true,
+            refresh: false,
             packing: request.packing,
             delta: Delta::default(),
             on_volume: None,

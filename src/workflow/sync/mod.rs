@@ -87,6 +87,8 @@ pub struct ArchiveOptions {
     pub lineage: Option<String>,
     /// The set lists exactly what was named, not what its parent lists too.
     pub only: bool,
+    /// Names are resolved anew, also where the parent is a partial set of the same request, whose digests are taken otherwise.
+    pub refresh: bool,
     /// How content is packed.
     pub packing: Packing,
     /// What is taken from earlier sets.

@@ -11,12 +11,13 @@ use super::{Request, Settings};
 use crate::collect::{Ask, Choices, Collected, What, Wish, Wishes, collect};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
-use crate::image::{Contents, Source};
+use crate::image::{Contents, Descriptor, Reference, Source};
 use crate::monitor::Event;
 use crate::store::archive::{ArchiveSource, Shelf};
 use crate::store::central::{Central, Renames};
 use crate::store::layout::LayoutSource;
 use crate::store::registry::{Options, Redirected};
+use crate::store::wrap::Recalling;
 use crate::workflow::{Reach, blocking};
 use crate::workspace::{Accepted, Workspace};
 
@@ -101,6 +102,24 @@ impl Origins {
         }
         origins.newer.iter().for_each(|newer| settings.monitor.event(Event::Warning(newer)));
         Ok(origins)
+    }
+
+    /// The same, in which registries answer the names that are `known` with what they stood for before.
+    pub(super) fn recalling(&self, request: &Request, known: BTreeMap<Reference, Descriptor>) -> Self {
+        let known = Arc::new(known);
+        let mut wrapped: Vec<(Arc<dyn Source>, Arc<dyn Source>)> = Vec::new();
+        let mut origins = Vec::new();
+        for (origin, from) in self.origins.iter().zip(&request.from) {
+            let there = wrapped.iter().find(|(source, _)| Arc::ptr_eq(source, &origin.source)).map(|(_, there)| Arc::clone(there));
+            let source = match (from, there) {
+                (Location::Registry { .. }, Some(there)) => there,
+                (Location::Registry { .. }, None) => Recalling::of(Arc::clone(&origin.source), Arc::clone(&known)),
+                _ => Arc::clone(&origin.source),
+            };
+            wrapped.push((Arc::clone(&origin.source), Arc::clone(&source)));
+            origins.push(Origin { source, what: origin.what.clone(), archive: origin.archive.clone() });
+        }
+        Self { origins, newer: self.newer.clone() }
     }
 
     /// Sets that are newer than those taken, and lack volumes.

@@ -5,12 +5,13 @@
 //!
 //! *Not here:* which one it is (`lineage`), what need not be written again (`store::archive`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::Request;
 use crate::error::{Error, Result};
-use crate::image::{Contents, Digest, Reference};
+use crate::image::{Contents, Descriptor, Digest, Item, Reference};
 use crate::monitor::{Event, Monitor};
 use crate::store::archive::{ArchiveSource, BuildsOn, Holding, KnownSet, LONG_CHAIN, SetFacts, Shelf};
 use crate::workspace::Workspace;
@@ -89,6 +90,19 @@ impl Parent {
             Self::Set(set) => Some(&set.0.contents),
             Self::Destination(_) => None,
         }
+    }
+
+    /// What it has resolved, where it is a set that lacks something and was made by the same request (semantics A.10).
+    pub(super) fn resolved(&self, request: &Request) -> BTreeMap<Reference, Descriptor> {
+        let Self::Set(set) = self else { return BTreeMap::new() };
+        let (items, options) = (set.0.contents.items(), &set.0.manifest.options);
+        let made_from = options.get("from").and_then(|from| from.as_array()).into_iter().flatten();
+        let is_same = made_from.map(|from| from.get("place").and_then(|place| place.as_str()).map(str::to_owned));
+        let is_same = is_same.eq(request.from.iter().map(|from| Some(from.to_string())));
+        if request.archive.refresh || !is_same || items.iter().all(Item::is_complete) {
+            return BTreeMap::new();
+        }
+        items.iter().filter_map(|item| Some((item.origin.clone(), item.root.clone()?))).collect()
     }
 
     /// What it has said already.

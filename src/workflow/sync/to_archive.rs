@@ -84,11 +84,22 @@ pub(super) async fn bring(
     };
     let key = request_key(request, &line, &fixed.options);
     let resumed = leftover::resumable(folder, &key, settings)?;
+    let known = line.parent.as_ref().map(|parent| parent.resolved(request)).unwrap_or_default();
+    let recalling = if known.is_empty() || fixed.again.is_some() { None } else { Some(origins.recalling(request, known)) };
+    let origins = recalling.as_ref().unwrap_or(origins);
     let only = |wanted| Collected { wanted, blocked: Vec::new() };
     let Collected { wanted, blocked } = match (&resumed, &fixed.again) {
         (Some(unfinished), _) => only(pinned(unfinished, origins)?),
         (None, Some(again)) => only(again.wanted.clone()),
-        (None, None) => origins.collect(request, None, settings).await?,
+        (None, None) => {
+            if recalling.is_some() {
+                settings.monitor.event(Event::Note(&format!(
+                    "{}: the last set lacks something; names stay what they were for it, unless --refresh looks them up anew",
+                    folder.display()
+                )));
+            }
+            origins.collect(request, None, settings).await?
+        }
     };
     let documents = request.wishes.as_ref().map(|wishes| wishes.documents.as_slice()).unwrap_or_default();
     let kept = match &fixed.again {
@@ -149,6 +160,7 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
         request.all_tags, archive.only, archive.packing, archive.delta.depth, archive.volume_bytes, line.name, line.generation, parent
     );
     let text = if let Some(wishes) = &request.wishes { format!("{text} {}", wishes.key()) } else { text };
+    let text = if archive.refresh { format!("{text} refresh") } else { text };
     // Its bytes are others.
     let text = if archive.builds_on_itself() { text } else { format!("{text} alone") };
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };

@@ -81,6 +81,7 @@ impl Lab {
                 full: false,
                 lineage: None,
                 only: false,
+                refresh: false,
                 packing: Packing { level: 3, ..Packing::default() },
                 delta: Default::default(),
                 on_volume: None,

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::Mutex;
 
@@ -78,7 +79,8 @@ impl Credentials {
                 Ok(AuthFile::read(&path, Shape::Auths)?.into_iter().collect())
             }
             None => {
-                let read = places(environment).into_iter().map(|(path, shape)| AuthFile::read(&path, shape));
+                let is_open = |(path, _): &(PathBuf, Shape)| !is_closed(path);
+                let read = places(environment).into_iter().filter(is_open).map(|(path, shape)| AuthFile::read(&path, shape));
                 read.filter_map(Result::transpose).collect()
             }
         }
@@ -156,6 +158,11 @@ fn without_runtime_dir() -> PathBuf {
     format!("/run/containers/{}/auth.json", rustix::process::getuid().as_raw()).into()
 }
 
+/// Whether a file lies in a folder that this user may not look into: nobody has logged in as this user there.
+fn is_closed(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
 /// The keys that fit a repository, the longest first: `host/a/b`, `host/a`, `host`.
 fn keys(host: &str, repository: Option<&str>) -> Vec<String> {
     let host = normal(host);
@@ -171,8 +178,6 @@ fn keys(host: &str, repository: Option<&str>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::super::tests::program::install;
     use super::*;
 

@@ -28,6 +28,10 @@ impl Failure {
         match tls_error(error) {
             Some(tls) => of_tls(tls, told, host),
             None if error.is_builder() => Self::Final(told),
+            None if is_unresolved(error) => Self::Transient(
+                told.hint(format!("check the name {host}, and that this machine can resolve names (DNS, /etc/hosts, a proxy)")),
+            ),
+            None if is_closed(error) => Self::Transient(told.hint(format!("check host and port of {host}, and that the registry runs"))),
             None => Self::Transient(told),
         }
     }
@@ -35,7 +39,8 @@ impl Failure {
     /// The error that a person is told after so many attempts.
     pub(super) fn after(self, tries: u32) -> Error {
         let error = self.into_error();
-        Error::new(error.kind(), format!("{error} ({})", tried(tries)))
+        let told = error.notes().iter().cloned().fold(Error::new(error.kind(), format!("{error} ({})", tried(tries))), Error::note);
+        error.way_out().map_or(told.clone(), |hint| told.hint(hint))
     }
 
     /// The error that a person is told.
@@ -53,6 +58,10 @@ fn of_tls(tls: &rustls::Error, told: Error, host: &str) -> Failure {
         T::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             Failure::Final(told.hint(format!("put the authority's certificate into {certs_d}/ca.crt, or say --tls-verify=false")))
         }
+        T::InvalidCertificate(reason) if reason.to_string().contains("CaUsedAsEndEntity") => Failure::Final(
+            told.note("the registry shows a certificate that says it is an authority; such a one is trusted where it is known itself")
+                .hint(format!("put the registry's own certificate into {certs_d}/ca.crt, or mend it")),
+        ),
         T::InvalidCertificate(_) => Failure::Final(told.hint("mend the registry's certificate, or say --tls-verify=false")),
         T::InvalidMessage(_) => Failure::Final(told.hint("say --tls-verify=false if the registry speaks plain HTTP")),
         T::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => Failure::Final(
@@ -61,6 +70,17 @@ fn of_tls(tls: &rustls::Error, told: Error, host: &str) -> Failure {
         T::AlertReceived(_) | T::PeerIncompatible(_) => Failure::Final(told),
         _ => Failure::Transient(told),
     }
+}
+
+/// Whether the name of the host has no address.
+fn is_unresolved(error: &reqwest::Error) -> bool {
+    chain(error).any(|cause| cause.to_string().starts_with("dns error"))
+}
+
+/// Whether nobody listens there.
+fn is_closed(error: &reqwest::Error) -> bool {
+    let refused = |cause: &io::Error| cause.kind() == io::ErrorKind::ConnectionRefused;
+    chain(error).any(|cause| cause.downcast_ref::<io::Error>().is_some_and(refused))
 }
 
 /// Whether the other side showed that it does not speak TLS.

@@ -14,6 +14,7 @@ mod credentials;
 mod failure;
 mod helper;
 mod origin;
+mod pace;
 mod progress;
 mod proxy;
 mod refusal;
@@ -43,6 +44,7 @@ use self::auth::{Auth, Authorization};
 use self::credentials::Credentials;
 use self::failure::Failure;
 use self::origin::Origin;
+use self::pace::{Pace, is_too_much};
 use self::proxy::Proxies;
 use self::request::{Line, Supply};
 use self::response::Context;
@@ -102,6 +104,7 @@ pub struct Connection(Arc<Inner>);
 struct Inner {
     host: String,
     retries: Retries,
+    pace: Pace,
     origin: Origin,
     auth: Auth,
     transport: Transport,
@@ -117,7 +120,7 @@ impl Connection {
         let monitor = options.monitor.clone();
         let retries = Retries { further: options.retry_times, fixed: options.retry_delay, monitor };
         let auth = Auth::new(host, credentials, retries.clone());
-        Ok(Self(Arc::new(Inner { host: host.to_owned(), retries, origin, auth, transport })))
+        Ok(Self(Arc::new(Inner { host: host.to_owned(), retries, pace: Pace::new(), origin, auth, transport })))
     }
 
     /// The host, as it was given.
@@ -133,14 +136,16 @@ impl Connection {
         let what = self.0.describe(&line);
         let mut attempts = self.0.retries.begin(&what);
         loop {
-            let outcome = self.0.attempt(&line, &mut supply, attempts.made()).await;
+            let (outcome, served) = self.0.in_turn(&line, &mut supply, attempts.made()).await;
             let (why, asked) = match &outcome {
                 Ok(response) if response.is_transient() => (response.status().to_string(), response.wait_asked()),
                 Err(Failure::Transient(error)) => (error.to_string(), None),
                 _ => return outcome.map_err(Failure::into_error),
             };
             let tries = attempts.made();
-            if supply.spent() || !attempts.again(&why, asked).await {
+            // Where others are served meanwhile, this one is only late.
+            let late = matches!(&outcome, Ok(response) if is_too_much(response.status())) && self.0.pace.served() > served;
+            if supply.spent() || !attempts.again(&why, asked, late).await {
                 return outcome.map_err(|failure| failure.after(tries));
             }
             if let Ok(response) = outcome {
@@ -151,6 +156,17 @@ impl Connection {
 }
 
 impl Inner {
+    /// One attempt when it may go, and how many requests had been served before it.
+    async fn in_turn(&self, line: &Line, supply: &mut Supply, tries: u32) -> (Result<Response, Failure>, u64) {
+        let served = self.pace.served();
+        let _place = self.pace.place(supply.streams()).await;
+        let outcome = self.attempt(line, supply, tries).await;
+        if let Ok(response) = &outcome {
+            self.pace.note(response.status(), response.wait_asked().map(retry::bounded));
+        }
+        (outcome, served)
+    }
+
     /// One attempt: the request, and again with another authorization as long as the registry asks for one.
     async fn attempt(&self, line: &Line, supply: &mut Supply, tries: u32) -> Result<Response, Failure> {
         let root = self.origin.find(&self.transport).await?;

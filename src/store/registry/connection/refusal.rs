@@ -45,9 +45,10 @@ impl Asked {
         let (code, message) = told(answer);
         let reason = || self.status.canonical_reason().unwrap_or("refused").to_lowercase();
         let message = message.unwrap_or_else(reason);
+        let way_out = self.way_out(code.as_deref().unwrap_or_default(), &message);
         let code = code.map(|code| format!(" {code}")).unwrap_or_default();
         let text = format!("{what}: {message} ({}{code} from {}, {})", self.status.as_u16(), self.place(), self.tried());
-        match self.way_out() {
+        match way_out {
             Some(hint) => Error::failed(text).hint(hint),
             None => Error::failed(text),
         }
@@ -66,20 +67,40 @@ impl Asked {
         format!("{}{end}", tried(self.tries))
     }
 
-    fn way_out(&self) -> Option<String> {
+    fn way_out(&self, code: &str, message: &str) -> Option<String> {
         let host = &self.host;
+        let is_upload = self.url.path().ends_with("/blobs/uploads/");
         match (self.status, &self.credentials) {
+            // A quota of requests is none of space.
+            (status, _)
+                if status == StatusCode::INSUFFICIENT_STORAGE || (is_about_space(message) && status != StatusCode::TOO_MANY_REQUESTS) =>
+            {
+                Some(format!("free space or raise the quota at {host}, and run the same command again: it goes on where it stopped"))
+            }
+            _ if code.eq_ignore_ascii_case("NAME_INVALID") => Some(SHORTER.to_owned()),
+            (StatusCode::NOT_FOUND, _) if is_upload => Some(format!("make the repository at {host} first, or {SHORTER}")),
             (StatusCode::UNAUTHORIZED, Some(place)) => Some(format!("check the credentials for {host} in {place}")),
             (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, None) => {
                 Some(format!("log in with `podman login {host}`, or name a file that has credentials with --authfile"))
             }
             (StatusCode::FORBIDDEN, Some(place)) => Some(format!("check what the account for {host} in {place} may do")),
+            // Who pushed it knows more of that.
+            (StatusCode::NOT_FOUND, _) if code.eq_ignore_ascii_case("MANIFEST_BLOB_UNKNOWN") => None,
             (StatusCode::NOT_FOUND, _) => Some("check the name; what an account may not see is often told as absent".to_owned()),
             (StatusCode::TOO_MANY_REQUESTS, Some(_)) => Some("try again later, or use fewer --jobs".to_owned()),
             (StatusCode::TOO_MANY_REQUESTS, None) => Some(format!("log in with `podman login {host}`: known accounts may ask more often")),
             _ => None,
         }
     }
+}
+
+/// The way out where a registry does not take a path.
+const SHORTER: &str = "say --max-nested-paths 2 if it takes only short paths, or choose a shorter destination path";
+
+/// Whether a registry says that it has no room; there is no code for that, so all have words of their own.
+fn is_about_space(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["quota", "no space left", "insufficient storage", "storage limit", "disk full"].iter().any(|words| message.contains(words))
 }
 
 /// All codes of an answer.
@@ -169,6 +190,14 @@ mod tests {
                 "may do",
             ),
             (429, 4, None, "", "quay.io/org/gone:1.2: too many requests (429 from quay.io, tried 4 times)", "log in"),
+            (
+                403,
+                1,
+                None,
+                r#"{"errors":[{"code":"DENIED","message":"storage quota exceeded"}]}"#,
+                "quay.io/org/gone:1.2: storage quota exceeded (403 DENIED from quay.io, tried 1 time: the answer is final)",
+                "raise the quota at quay.io",
+            ),
         ] {
             let error = explain(status, tries, credentials, answer);
             assert_eq!(error.to_string(), text);

@@ -115,6 +115,11 @@ impl Supply {
         Self { body, spent: false }
     }
 
+    /// Whether its bytes come from elsewhere while they are sent.
+    pub(super) fn streams(&self) -> bool {
+        matches!(self.body, RequestBody::Stream { .. } | RequestBody::Once { .. })
+    }
+
     /// Whether the only body there was has been sent.
     pub(super) fn spent(&self) -> bool {
         self.spent

@@ -1,7 +1,7 @@
 //! [`Retries`]: how often and when a failed request is made again.
 //!
-//! **Invariants.** There are never more than the allowed attempts, and no wait is longer than [`MAX_WAIT`], whatever a
-//! server asks for.
+//! **Invariants.** There are never more than the allowed attempts, but for [`MAX_LATE`] of a request that only had to let others go
+//! first; and no wait is longer than [`MAX_WAIT`], whatever a server asks for.
 //!
 //! *Not here:* what counts as a failure that may pass (`failure`, [`is_transient`] for answers).
 
@@ -18,6 +18,9 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(60);
 /// The wait before the second attempt, where nothing else is said; it doubles from there on.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
+/// How many more attempts a request gets because others were served in its place.
+const MAX_LATE: u32 = 8;
+
 /// How often a request is made, and who hears of it.
 #[derive(Clone)]
 pub(super) struct Retries {
@@ -33,12 +36,14 @@ pub(super) struct Attempts<'a> {
     retries: &'a Retries,
     what: &'a str,
     made: u32,
+    /// Those of them that do not count.
+    late: u32,
 }
 
 impl Retries {
     /// The first attempt at `what`.
     pub(super) fn begin<'a>(&'a self, what: &'a str) -> Attempts<'a> {
-        Attempts { retries: self, what, made: 1 }
+        Attempts { retries: self, what, made: 1, late: 0 }
     }
 }
 
@@ -49,22 +54,30 @@ impl Attempts<'_> {
     }
 
     /// Waits for the next attempt, at least as long as the other side `asked`; `false` when there is none left. `why`
-    /// the last one failed is told to the monitor.
-    pub(super) async fn again(&mut self, why: &str, asked: Option<Duration>) -> bool {
-        let Some(wait) = self.next(asked) else { return false };
+    /// the last one failed is told to the monitor. It does not count where it was only `late`.
+    pub(super) async fn again(&mut self, why: &str, asked: Option<Duration>, late: bool) -> bool {
+        let Some(wait) = self.next(asked, late) else { return false };
         self.retries.monitor.event(Event::Retry { what: self.what, why, attempt: self.made });
         tokio::time::sleep(wait).await;
         true
     }
 
-    fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
-        if self.made > self.retries.further {
+    fn next(&mut self, asked: Option<Duration>, late: bool) -> Option<Duration> {
+        let counted = self.made - self.late;
+        let is_free = late && self.retries.further > 0 && self.late < MAX_LATE;
+        if !is_free && counted > self.retries.further {
             return None;
         }
-        let wait = asked.or(self.retries.fixed).unwrap_or_else(|| backoff(self.made, chance()));
+        let wait = asked.or(self.retries.fixed).unwrap_or_else(|| backoff(counted, chance()));
         self.made += 1;
-        Some(wait.min(MAX_WAIT))
+        self.late += u32::from(is_free);
+        Some(bounded(wait))
     }
+}
+
+/// A wait as long as it may be.
+pub(super) fn bounded(wait: Duration) -> Duration {
+    wait.min(MAX_WAIT)
 }
 
 /// A number of attempts, in words.
@@ -118,11 +131,23 @@ mod tests {
         let retries = |further| Retries { further, fixed: Some(Duration::from_secs(1)), monitor: Arc::new(Silent) };
         let two = retries(2);
         let mut attempts = two.begin("it");
-        assert_eq!(attempts.next(None), Some(Duration::from_secs(1)));
-        assert_eq!(attempts.next(Some(Duration::from_secs(86_400))), Some(MAX_WAIT));
-        assert_eq!(attempts.next(None), None);
+        assert_eq!(attempts.next(None, false), Some(Duration::from_secs(1)));
+        assert_eq!(attempts.next(Some(Duration::from_secs(86_400)), false), Some(MAX_WAIT));
+        assert_eq!(attempts.next(None, false), None);
         assert_eq!(attempts.made(), 3);
-        assert_eq!(retries(0).begin("it").next(None), None);
+        assert_eq!(retries(0).begin("it").next(None, true), None);
+    }
+
+    #[test]
+    fn an_attempt_that_was_only_late_does_not_count_up_to_a_limit() {
+        let one = Retries { further: 1, fixed: None, monitor: Arc::new(Silent) };
+        let mut attempts = one.begin("it");
+        for _ in 0..MAX_LATE {
+            assert!(attempts.next(None, true).is_some_and(|wait| wait <= FIRST_WAIT), "and the waits do not grow");
+        }
+        assert!(attempts.next(None, true).is_some());
+        assert!(attempts.next(None, true).is_none());
+        assert_eq!(attempts.made(), 2 + MAX_LATE);
     }
 
     #[test]

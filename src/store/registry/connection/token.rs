@@ -86,7 +86,7 @@ impl Wanted<'_> {
                 Err(Failure::Final(error)) => return Err(error.context(&what)),
                 Err(Failure::Transient(error)) => (error.context(&what), None),
             };
-            if !attempts.again(&error.to_string(), asked).await {
+            if !attempts.again(&error.to_string(), asked, false).await {
                 return Err(error);
             }
         }

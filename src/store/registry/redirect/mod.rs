@@ -5,6 +5,7 @@
 //!
 //! *Not here:* what is written to (`push`), how a place is reached (`connection`).
 
+mod course;
 mod document;
 mod files;
 mod redirected;

@@ -1,7 +1,7 @@
 //! [`Redirected`]: registries, read where the rules say.
 //!
-//! **Invariants.** Of one blob there is one place that gives it. A later place is asked only where an earlier one has not what is
-//! asked for, or gives no answer; that a place begins to fail is told. Absence is what all places said.
+//! **Invariants.** A later place is asked only where an earlier one has not what is asked for, gives no answer, or gives out in the
+//! middle; that a place begins to fail is told. Absence is what all places said.
 //!
 //! *Not here:* the rules ([`Redirects`]).
 
@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::course::Course;
 use super::standing::{By, Standing, Standings};
 use super::tried::Tried;
 use super::{Place, Redirects};
@@ -26,7 +27,7 @@ pub struct Redirected {
     registry: Registry,
     /// The same for places that a rule calls insecure.
     insecure: Registry,
-    standings: Arc<Standings>,
+    pub(super) standings: Arc<Standings>,
     monitor: SharedMonitor,
 }
 
@@ -45,6 +46,11 @@ impl Redirected {
         Self { registry: self.registry.called(name), ..self.clone() }
     }
 
+    /// The registries for a place.
+    pub(super) fn of(&self, insecure: bool) -> &Registry {
+        if insecure { &self.insecure } else { &self.registry }
+    }
+
     /// What the first place has that has it.
     async fn first<T, F>(&self, repository: &Repository, by: By, what: &str, ask: impl Fn(Registry, Repository) -> F) -> Result<Option<T>>
     where
@@ -53,8 +59,7 @@ impl Redirected {
         let mut tried = Tried::new();
         let mut places = self.places(repository, by)?.into_iter().peekable();
         while let Some(Place { at, insecure, .. }) = places.next() {
-            let registry = if insecure { &self.insecure } else { &self.registry };
-            match ask(registry.clone(), at.clone()).await {
+            match ask(self.of(insecure).clone(), at.clone()).await {
                 Ok(Some(found)) => {
                     self.standings.note(&at, Standing::Serves);
                     return Ok(Some(found));
@@ -85,7 +90,7 @@ impl Redirected {
     }
 
     /// Notes that a place failed; tells it once, where another one is asked instead.
-    fn passed_over(&self, at: &Repository, error: &Error, goes_on: bool) {
+    pub(super) fn passed_over(&self, at: &Repository, error: &Error, goes_on: bool) {
         let before = self.standings.note(at, Standing::Fails);
         if goes_on && before != Standing::Fails {
             self.monitor.event(Event::Warning(&format!("{at} is passed over: {error}")));
@@ -129,9 +134,8 @@ impl Source for Redirected {
     }
 
     async fn read(&self, repository: &Repository, blob: &Descriptor, range: Range<u64>) -> Result<Option<Body>> {
-        let range = &range;
-        let ask = |registry: Registry, at| async move { registry.read(&at, blob, range.clone()).await };
-        self.first(repository, By::Digest, &format!("blob {} of {repository}", blob.digest), ask).await
+        let (places, what) = (self.places(repository, By::Digest)?, format!("blob {} of {repository}", blob.digest));
+        Course::new(self.clone(), places, blob.clone(), range, what).begin().await
     }
 
     /// What the first place lists that lists any, or has the subject: a place without it cannot know its referrers.

@@ -245,9 +245,9 @@ async fn refusals_of_manifests_are_named_with_the_choice_there_is() {
     let child = format!(r#"{{"manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{}","size":3}}]}}"#, Digest::of(b"x"));
     let index = manifest(&child, OCI_INDEX);
     for (manifest, status, code, note, hint) in [
-        (&index, 400, "MANIFEST_BLOB_UNKNOWN", "not all there", "all platforms of the image, or one platform by its digest"),
+        (&index, 400, "MANIFEST_BLOB_UNKNOWN", "not all there", "or one platform by its digest"),
         (&image(None), 400, "MANIFEST_BLOB_UNKNOWN", "lacks a blob", "run the same command again"),
-        (&index, 400, "NAME_INVALID", "repository path", "shorter destination path"),
+        (&index, 400, "NAME_INVALID", "repository path", "--max-nested-paths"),
         (&index, 415, "", OCI_INDEX, "OCI 1.1"),
         (&index, 400, "MANIFEST_INVALID", OCI_INDEX, "OCI 1.1"),
         (&index, 413, "SIZE_INVALID", "bytes", "raise the limit"),
