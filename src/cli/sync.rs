@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 
 use super::packing::PackingArguments;
 use super::runner::Runner;
-use super::settings::{Means, Moving, Redirecting, State, Wire, for_clap};
+use super::settings::{Means, Moving, Redirecting, State, Trusting, Wire, for_clap};
 use super::{configuration, show, sizes};
 use crate::config::ImageSet;
 use crate::error::{Error, Result};
@@ -78,6 +78,8 @@ pub(super) struct Arguments {
     wire: Wire,
     #[command(flatten)]
     redirecting: Redirecting,
+    #[command(flatten)]
+    trusting: Trusting,
     #[command(flatten)]
     state: State,
     #[command(flatten)]
@@ -180,7 +182,8 @@ impl Arguments {
 
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let (workspace, jobs) = (self.state.workspace.clone(), Some(self.moving.jobs));
-        let means = Means { workspace, jobs, threads: None, wire: self.wire.clone(), redirecting: Some(self.redirecting.clone()) };
+        let (redirecting, trusting) = (Some(self.redirecting.clone()), Some(self.trusting.clone()));
+        let means = Means { workspace, jobs, threads: None, wire: self.wire.clone(), redirecting, trusting };
         // A command that has the terminal must not find bars on it.
         let bars = self.archive.on_volume.is_none();
         if let Some(set) = self.again.clone() {

@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
 use crate::store::archive::{LetGo, Shelf};
 pub use crate::store::registry::Redirects;
+pub use crate::trust::{Choice as TrustChoice, Trust};
 use crate::workspace::Workspace;
 
 /// The surroundings of a run, and what is the same for every verb.
@@ -46,6 +47,8 @@ pub struct Settings {
     pub authfile: Option<PathBuf>,
     /// Where content of registries is read that goes by names in others.
     pub redirects: Redirects,
+    /// Which images are accepted.
+    pub trust: Trust,
     /// Whether certificates of registries that are read from are checked; `None` is yes, with plain HTTP on loopback.
     pub src_tls_verify: Option<bool>,
     /// The same for registries that are written to.

@@ -7,6 +7,7 @@
 pub mod again;
 mod base;
 mod command;
+mod judging;
 mod lacking;
 mod leftover;
 mod lineage;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::base::{Far, Needed};
 use super::command::Command;
+use super::judging::judged;
 use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::Line;
 use super::origins::Origins;
@@ -77,7 +78,7 @@ pub(super) async fn bring(
         Some(line) => line,
         None => Line::find(&shelf, &Shelf::open(&workspace.catalogues())?, &options, settings.monitor.as_ref())?,
     };
-    let key = request_key(request, &line, &fixed.options);
+    let key = request_key(request, &line, &fixed.options, settings.trust.key());
     let resumed = leftover::resumable(folder, &key, settings)?;
     let only = |wanted| Collected { wanted, blocked: Vec::new() };
     let Collected { wanted, blocked } = match (&resumed, &fixed.again) {
@@ -85,6 +86,7 @@ pub(super) async fn bring(
         (None, Some(again)) => only(again.wanted.clone()),
         (None, None) => origins.collect(request, None, settings).await?,
     };
+    let wanted = judged(wanted, request, origins, settings).await;
     let parent = line.parent.as_ref().and_then(Parent::source).cloned();
     let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
     new.lock.clone_from(&lock);
@@ -127,7 +129,7 @@ fn lock(folder: &Path) -> Result<Lock> {
 }
 
 /// What makes two requests the same run.
-fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, serde_json::Value>) -> String {
+fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, serde_json::Value>, policy: Option<Digest>) -> String {
     let archive = &request.archive;
     let parent = line.parent.as_ref().map(Parent::root);
     let from: Vec<String> = request.from.iter().map(ToString::to_string).collect();
@@ -139,6 +141,8 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
     let text = if let Some(wishes) = &request.wishes { format!("{text} {}", wishes.key()) } else { text };
     // Its bytes are others.
     let text = if archive.builds_on_itself() { text } else { format!("{text} alone") };
+    // What was begun may hold what another policy refuses.
+    let text = policy.map_or_else(|| text.clone(), |policy| format!("{text} {policy}"));
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
     Digest::of(text.as_bytes()).hex()
 }

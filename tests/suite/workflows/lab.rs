@@ -34,6 +34,7 @@ impl Lab {
             threads: 2,
             authfile: None,
             redirects: Default::default(),
+            trust: Default::default(),
             src_tls_verify: None,
             dest_tls_verify: None,
             retry_times: 2,
