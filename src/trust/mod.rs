@@ -81,7 +81,8 @@ impl Trust {
         let requirements = inner.policy.requirements(transport, &name);
         let case = Case { trust: self, requirements, name, source: &wanted.source, platforms: &wanted.item.wanted, network, now };
         let refused = |(place, error): judge::Refusal| {
-            error.context(format!("image {}: it is refused by {}, {place}", wanted.item.origin, inner.file))
+            let told = Error::failed(format!("image {}: it is refused by {}, {place}: {error}", wanted.item.origin, inner.file));
+            error.way_out().map_or(told.clone(), |hint| told.hint(hint))
         };
         case.judge(root, 0).await.map_err(refused)
     }

@@ -114,7 +114,7 @@ mod tests {
             ("a.b.test/x:1", "*.b.test"),
             ("x.a.b.test:1/x:1", "*.b.test"),
             ("b.test/x:1", ""),
-            ("nginx", ""),
+            ("nginx", "*.io"),
         ] {
             let policy = policy(&all);
             let name = name.parse().expect("a name");

@@ -22,6 +22,7 @@ mod faults;
 mod inside;
 mod layouts;
 mod mount;
+mod policy;
 mod publish;
 mod receipts;
 mod redirects;
