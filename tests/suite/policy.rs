@@ -32,6 +32,7 @@ async fn skopeo_accepts_and_refuses_the_same_signatures() {
     bench.demand(&signed_by(&gpg.export(&["trusted"])));
     let (digest, name) = (bench.digest(), bench.name());
     let good = gpg.sign("trusted", &payload(&digest, &name), &[]);
+    let plain = gpg.sign("trusted", &payload(&digest, &name), &["-z", "0"]);
     let sign = |digest: &str, name: &str| gpg.sign("trusted", &payload(digest, name), &[]);
     let flipped = |at: usize| good.iter().enumerate().map(|(nth, byte)| if nth == at { byte ^ 0x10 } else { *byte }).collect::<Vec<u8>>();
     let flips = [good.len() / 3, good.len() / 2, good.len() * 2 / 3].map(|at| (vec![flipped(at)], Err("")));
@@ -39,7 +40,7 @@ async fn skopeo_accepts_and_refuses_the_same_signatures() {
     let cases = [
         (vec![], Err("no signature was found")),
         (vec![good.clone()], Ok(())),
-        (vec![gpg.sign("trusted", &payload(&digest, &name), &["-z", "0"])], Ok(())),
+        (vec![plain.clone()], Ok(())),
         (vec![gpg.sign("trusted", &payload(&digest, &name), &["--compress-algo", "zlib"])], Ok(())),
         (vec![gpg.sign("trusted", &payload(&digest, &name), &["--digest-algo", "SHA512"])], Ok(())),
         (vec![sign(&other_digest, &name)], Err("it is for the digest")),
@@ -48,7 +49,7 @@ async fn skopeo_accepts_and_refuses_the_same_signatures() {
         (vec![gpg.sign("trusted", b"{}", &[])], Err("it has no field \"critical\"")),
         (vec![gpg.sign("other", &payload(&digest, &name), &[])], Err("are trusted")),
         (vec![good[..good.len() / 2].to_vec()], Err("signature-1")),
-        (vec![[&good[..], &good[..]].concat()], Err("not one signed message")),
+        (vec![[&plain[..], &plain[..]].concat()], Err("not one signed message")),
         (vec![vec![0xcb, 0xff, 0xff, 0xff, 0xff, 0xff, 1]], Err("a length in it is wrong")),
         (vec![b"no signature".to_vec()], Err("it is no OpenPGP packet")),
         (vec![sign(&other_digest, &name), good.clone()], Ok(())),
@@ -63,7 +64,7 @@ async fn skopeo_accepts_and_refuses_the_same_signatures() {
             }
             (is, _) => panic!("case {number}: {is:?}, and it should be {expected:?}"),
         }
-        if let Some(accepts) = bench.skopeo(&[]) {
+        if let Some(accepts) = bench.skopeo() {
             assert_eq!(accepts, expected.is_ok(), "case {number}: skopeo says {accepts}");
         }
     }

@@ -7,7 +7,7 @@
 
 use std::io::Read;
 
-use flate2::read::{DeflateDecoder, ZlibDecoder};
+use flate2::bufread::{DeflateDecoder, ZlibDecoder};
 
 use super::super::json::Why;
 use super::packet::{Bytes, COMPRESSED, LITERAL, ONE_PASS, Packet, SIGNATURE, packets};
@@ -59,11 +59,22 @@ fn content(literal: &[u8]) -> Why<Vec<u8>> {
 fn decompressed(body: &[u8]) -> Why<Vec<u8>> {
     match body.split_first() {
         Some((0, rest)) => Ok(rest.to_vec()),
-        Some((1, rest)) => bounded(DeflateDecoder::new(rest)),
-        Some((2, rest)) => bounded(ZlibDecoder::new(rest)),
+        Some((1, rest)) => {
+            let mut reader = DeflateDecoder::new(rest);
+            bounded(&mut reader).and_then(|plain| whole(plain, reader.into_inner()))
+        }
+        Some((2, rest)) => {
+            let mut reader = ZlibDecoder::new(rest);
+            bounded(&mut reader).and_then(|plain| whole(plain, reader.into_inner()))
+        }
         Some((other, _)) => Err(format!("it is compressed by algorithm {other}, which is not supported")),
         None => Err("it is cut off".to_owned()),
     }
+}
+
+/// Refuses what stands after the end of compressed bytes.
+fn whole(plain: Vec<u8>, rest: &[u8]) -> Why<Vec<u8>> {
+    if rest.is_empty() { Ok(plain) } else { Err("something stands after its end".to_owned()) }
 }
 
 fn bounded(reader: impl Read) -> Why<Vec<u8>> {
@@ -93,6 +104,7 @@ mod tests {
             (compressed(&vec![0; 2 << 20]), "larger than 1048576 bytes"),
             (compressed(&compressed(&compressed(b"x"))), "not one signed message: its packets are [8]"),
             (vec![0xa3, 3, 1], "algorithm 3"),
+            ([compressed(b"x"), vec![0]].concat(), "after its end"),
             (vec![0xa3], "cut off"),
             (vec![0xa3, 1, 0xff, 0xff], "cannot be decompressed"),
             (vec![0xac, 0], "packets are [11]"),

@@ -1,6 +1,8 @@
 //! [`Gpg`]: keys and signatures by gpg, in a home of their own.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -16,7 +18,11 @@ impl Gpg {
     /// No keys yet; `None` where there is no gpg.
     pub(super) fn new() -> Option<Self> {
         Tool::find("gpg")?;
-        let home = tempfile::Builder::new().prefix("g").tempdir_in("/tmp").expect("a short path, for the sockets of gpg");
+        let home = tempfile::Builder::new()
+            .prefix("g")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in("/tmp")
+            .expect("a short path, for the sockets of gpg");
         Some(Self { home })
     }
 

@@ -105,7 +105,7 @@ async fn skopeo_accepts_and_refuses_the_same_signatures_of_sigstore() {
             (Err(why), Err(words)) => assert!(why.contains(words) && why.contains("(sigstoreSigned)"), "case {number}: {why}"),
             (is, _) => panic!("case {number}: {is:?}, and it should be {expected:?}"),
         }
-        if let Some(accepts) = bench.skopeo(&[]) {
+        if let Some(accepts) = bench.skopeo() {
             assert_eq!(accepts, expected.is_ok(), "case {number}: skopeo says {accepts}");
         }
     }
