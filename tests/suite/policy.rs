@@ -94,7 +94,7 @@ async fn keys_that_count_no_more_or_are_not_supported_are_told() {
     bench.lab.settings.now = 4_000_000_000;
     bench.demand(&signed_by(&gpg.export(&["good", "old"])));
     for (signature, why) in [(&old, "the key has expired"), (&short, "the signature has expired")] {
-        bench.lay(&digest, &[signature.clone()]);
+        bench.lay(&digest, std::slice::from_ref(signature));
         let said = bench.verdict().await.expect_err(why);
         assert!(said.contains(why), "{said}");
     }

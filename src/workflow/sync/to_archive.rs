@@ -142,7 +142,7 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
     // Its bytes are others.
     let text = if archive.builds_on_itself() { text } else { format!("{text} alone") };
     // What was begun may hold what another policy refuses.
-    let text = policy.map_or_else(|| text.clone(), |policy| format!("{text} {policy}"));
+    let text = if let Some(policy) = policy { format!("{text} {policy}") } else { text };
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
     Digest::of(text.as_bytes()).hex()
 }

@@ -68,8 +68,7 @@ impl Gpg {
     pub(super) fn sign_with_subkey(&self, name: &str, content: &[u8]) -> Vec<u8> {
         run(self.command().args(["--quick-add-key", &self.fingerprint(name), "rsa2048", "sign", "0"]));
         let listed = run(self.command().args(["--with-colons", "--list-keys", &format!("{name}@test")]));
-        let subkey =
-            listed.lines().filter(|line| line.starts_with("fpr:")).next_back().and_then(|line| line.split(':').nth(9)).expect("a subkey");
+        let subkey = listed.lines().rfind(|line| line.starts_with("fpr:")).and_then(|line| line.split(':').nth(9)).expect("a subkey");
         self.sign_as(&format!("{subkey}!"), content, &[])
     }
 
