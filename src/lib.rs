@@ -20,5 +20,6 @@ pub mod publish;
 pub mod serve;
 pub mod store;
 pub mod transfer;
+pub mod trust;
 pub mod workflow;
 pub mod workspace;

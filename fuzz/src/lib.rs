@@ -10,6 +10,7 @@ pub mod archive;
 pub mod configuration;
 pub mod names;
 pub mod structures;
+pub mod trust;
 
 /// A reader under attack.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "header", run: structures::header, seeds: structures::headers },
     Target { name: "footer", run: structures::footer, seeds: structures::footers },
     Target { name: "frame-header", run: structures::frame_header, seeds: structures::frame_headers },
@@ -36,4 +37,6 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "manifest", run: names::manifest, seeds: names::manifests },
     Target { name: "name", run: names::name, seeds: names::names },
     Target { name: "configuration", run: configuration::configuration, seeds: configuration::configurations },
+    Target { name: "policy", run: trust::policy, seeds: trust::policies },
+    Target { name: "openpgp", run: trust::openpgp, seeds: trust::openpgps },
 ];

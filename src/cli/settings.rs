@@ -16,7 +16,7 @@ use super::durations;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
-use crate::workflow::{Reach, Redirects, Settings};
+use crate::workflow::{Reach, Redirects, Settings, Trust, TrustChoice};
 
 /// Where state is kept.
 #[derive(Debug, Clone, Args)]
@@ -58,6 +58,8 @@ pub(super) struct Means {
     pub(super) wire: Wire,
     /// Where they are read; `None` for verbs that read nothing by the name of an image.
     pub(super) redirecting: Option<Redirecting>,
+    /// What is accepted; `None` for verbs that bring nothing.
+    pub(super) trusting: Option<Trusting>,
 }
 
 /// Where registries are read.
@@ -78,6 +80,32 @@ pub(super) struct Redirecting {
 impl Redirecting {
     fn read(&self, environment: &Environment) -> Result<Redirects> {
         Ok(Redirects::load(environment, self.registries_conf.as_deref())?.mirrors_only(self.mirrors_only))
+    }
+}
+
+/// Which images are accepted.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Signatures")]
+pub(super) struct Trusting {
+    /// Bring only images that podman's policy.json accepts
+    ///
+    /// That is ~/.config/containers/policy.json, or /etc/containers/policy.json. Without this and --policy everything is accepted.
+    #[arg(long, env = "OCM_SECURE_POLICY", value_parser = FalseyValueParser::new())]
+    secure_policy: bool,
+    /// Bring only images that this policy.json accepts
+    #[arg(long, value_name = "FILE", env = "OCM_POLICY")]
+    policy: Option<PathBuf>,
+    /// Look in this registries.d for where signatures lie, default podman's
+    ///
+    /// That is ~/.config/containers/registries.d, or /etc/containers/registries.d.
+    #[arg(long, alias = "registries.d", value_name = "DIR", env = "OCM_REGISTRIES_D")]
+    registries_d: Option<PathBuf>,
+}
+
+impl Trusting {
+    fn read(self, environment: &Environment) -> Result<Trust> {
+        let choice = TrustChoice { secure: self.secure_policy, policy: self.policy, registries_d: self.registries_d };
+        Trust::load(environment, &choice)
     }
 }
 
@@ -127,6 +155,7 @@ impl Default for Wire {
 pub(super) fn settings(environment: Environment, means: Means, monitor: SharedMonitor) -> Result<Settings> {
     let wire = means.wire;
     let redirects = means.redirecting.map_or_else(|| Ok(Redirects::default()), |redirecting| redirecting.read(&environment))?;
+    let trust = means.trusting.map_or_else(|| Ok(Trust::default()), |trusting| trusting.read(&environment))?;
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Settings {
         environment,
@@ -138,6 +167,7 @@ pub(super) fn settings(environment: Environment, means: Means, monitor: SharedMo
         src: Reach { authfile: wire.authfile.clone(), tls_verify: wire.src_tls_verify.or(wire.tls_verify), ..Reach::default() },
         dest: Reach { authfile: wire.authfile, tls_verify: wire.dest_tls_verify.or(wire.tls_verify), ..Reach::default() },
         redirects,
+        trust,
         retry_times: wire.retry_times,
         retry_delay: wire.retry_delay,
         image_timeout: Some(wire.image_timeout).filter(|timeout| !timeout.is_zero()),

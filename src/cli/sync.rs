@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 
 use super::packing::PackingArguments;
 use super::runner::Runner;
-use super::settings::{Means, Moving, Redirecting, State, Wire, for_clap};
+use super::settings::{Means, Moving, Redirecting, State, Trusting, Wire, for_clap};
 use super::{configuration, show, sizes};
 use crate::config::ImageSet;
 use crate::error::{Error, Result};
@@ -78,6 +78,8 @@ pub(super) struct Arguments {
     wire: Wire,
     #[command(flatten)]
     redirecting: Redirecting,
+    #[command(flatten)]
+    trusting: Trusting,
     #[command(flatten)]
     pub(super) state: State,
     #[command(flatten)]
@@ -203,7 +205,8 @@ impl Arguments {
     /// The surroundings of the run.
     pub(super) fn means(&self) -> Means {
         let (workspace, jobs) = (self.state.workspace.clone(), Some(self.moving.jobs));
-        Means { workspace, jobs, threads: None, wire: self.wire.clone(), redirecting: Some(self.redirecting.clone()) }
+        let (redirecting, trusting) = (Some(self.redirecting.clone()), Some(self.trusting.clone()));
+        Means { workspace, jobs, threads: None, wire: self.wire.clone(), redirecting, trusting }
     }
 
     /// Whether bars may be on the terminal: a command that has it must not find them there.

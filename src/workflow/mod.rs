@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
 use crate::store::archive::{LetGo, Shelf};
 pub use crate::store::registry::{Redirects, Who};
+pub use crate::trust::{Choice as TrustChoice, Trust};
 use crate::workspace::Workspace;
 
 /// The surroundings of a run, and what is the same for every verb.
@@ -50,6 +51,8 @@ pub struct Settings {
     pub dest: Reach,
     /// Where content of registries is read that goes by names in others.
     pub redirects: Redirects,
+    /// Which images are accepted.
+    pub trust: Trust,
     /// How often a request is made again.
     pub retry_times: u32,
     /// How long is waited before that; `None` grows from attempt to attempt.

@@ -23,6 +23,7 @@ mod hazards;
 mod inside;
 mod layouts;
 mod mount;
+mod policy;
 mod publish;
 mod receipts;
 mod redirects;

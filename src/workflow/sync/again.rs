@@ -75,11 +75,11 @@ pub async fn again(request: Request, settings: &Settings) -> Result<Outcome> {
     let made = made(&known.facts)?;
     let sync = sync_of(&request, &known.facts, &made)?;
     let origins = Origins::open(&sync, settings).await?;
-    let mut wanted = wanted_of(&known.facts.contents, &made, &origins)?;
-    wanted.extend(configs::recalled(&known.facts.contents, &workspace).await?);
+    let wanted = wanted_of(&known.facts.contents, &made, &origins)?;
+    let kept = configs::recalled(&known.facts.contents, &workspace)?;
     let hidden = request.to.join(format!(".again-{}", crate::workflow::short_id(&known.facts.id())));
     clean(&hidden)?;
-    let fixed = || known.fixed(&request, &workspace, wanted.clone(), &hidden);
+    let fixed = || known.fixed(&request, &workspace, wanted.clone(), kept.clone(), &hidden);
     // First whether everything is still there: then nothing is fetched in vain.
     let dry = super::Request { dry_run: true, ..sync.clone() };
     let plan = to_archive::bring(&dry, &hidden, &origins, settings, &workspace, fixed()?).await?;
@@ -131,7 +131,7 @@ impl Known {
     }
 
     /// What is settled of the set.
-    fn fixed(&self, request: &Request, workspace: &Workspace, wanted: Vec<Wanted>, hidden: &Path) -> Result<Fixed> {
+    fn fixed(&self, request: &Request, workspace: &Workspace, wanted: Vec<Wanted>, kept: Vec<Wanted>, hidden: &Path) -> Result<Fixed> {
         let facts = &self.facts;
         let mut shelves = vec![Shelf::open(&request.folder)?];
         if let ParentData::In(path) = &request.data {
@@ -147,7 +147,7 @@ impl Known {
         let lineage = Some(facts.lineage_bytes());
         let line = Line { lineage, name: facts.lineage_name().to_owned(), generation: facts.generation(), parent };
         let (set, time, catalogue) = (facts.id_bytes(), facts.manifest.time, hidden.join("catalogues"));
-        let again = Again { set, time, wanted, catalogue, volume: request.volume };
+        let again = Again { set, time, wanted, kept, catalogue, volume: request.volume };
         Ok(Fixed { line: Some(line), again: Some(again), ..Fixed::default() })
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn keep(documents: &[Document], workspace: &Workspace) -> Result<()> 
 }
 
 /// Those that a set lists, from the workspace.
-pub(super) async fn recalled(contents: &Contents, workspace: &Workspace) -> Result<Vec<Wanted>> {
+pub(super) fn recalled(contents: &Contents, workspace: &Workspace) -> Result<Vec<Wanted>> {
     let listed: Vec<&Item> = contents.items().iter().filter(|item| item.role == Role::Config).collect();
     if listed.is_empty() {
         return Ok(Vec::new());

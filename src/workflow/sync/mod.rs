@@ -8,6 +8,7 @@ pub mod again;
 mod base;
 mod command;
 mod configs;
+mod judging;
 mod lacking;
 mod leftover;
 mod lineage;
@@ -283,6 +284,11 @@ impl Request {
             }
         }
         self
+    }
+
+    /// The configurations themselves.
+    fn documents(&self) -> &[Document] {
+        self.wishes.as_ref().map(|wishes| wishes.documents.as_slice()).unwrap_or_default()
     }
 
     /// Whether all that configurations ask for is had from its origins.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::base::{Far, Needed};
 use super::command::Command;
 use super::configs;
+use super::judging::judged;
 use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::Line;
 use super::origins::Origins;
@@ -52,6 +53,8 @@ pub(super) struct Again {
     pub(super) time: u64,
     /// What its run brought, in order.
     pub(super) wanted: Vec<Wanted>,
+    /// The configurations that it has.
+    pub(super) kept: Vec<Wanted>,
     /// Where its catalogue goes.
     pub(super) catalogue: std::path::PathBuf,
     /// The one volume that is kept; all are by default.
@@ -82,7 +85,7 @@ pub(super) async fn bring(
         Some(line) => line,
         None => Line::find(&shelf, &Shelf::open_together(&workspace.known_sets()?)?, &options, settings.monitor.as_ref())?,
     };
-    let key = request_key(request, &line, &fixed.options);
+    let key = request_key(request, &line, &fixed.options, settings.trust.key());
     let resumed = leftover::resumable(folder, &key, settings)?;
     let known = line.parent.as_ref().map(|parent| parent.resolved(request)).unwrap_or_default();
     let recalling = if known.is_empty() || fixed.again.is_some() { None } else { Some(origins.recalling(request, known)) };
@@ -101,13 +104,11 @@ pub(super) async fn bring(
             origins.collect(request, None, settings).await?
         }
     };
-    let documents = request.wishes.as_ref().map(|wishes| wishes.documents.as_slice()).unwrap_or_default();
-    let kept = match &fixed.again {
-        Some(again) => again.wanted.iter().filter(|wanted| !wanted.item.role.is_content()).cloned().collect(),
-        None => configs::wanted(documents)?,
-    };
-    let content = wanted.into_iter().filter(|wanted| wanted.item.role.is_content());
-    let wanted: Vec<Wanted> = content.chain(kept).collect();
+    let mut wanted = judged(wanted, request, origins, settings).await;
+    wanted.extend(match &fixed.again {
+        Some(again) => again.kept.clone(),
+        None => configs::wanted(request.documents())?,
+    });
     let parent = line.parent.as_ref().and_then(Parent::source).cloned();
     let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
     new.lock.clone_from(&lock);
@@ -150,7 +151,7 @@ fn lock(folder: &Path) -> Result<Lock> {
 }
 
 /// What makes two requests the same run.
-fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, serde_json::Value>) -> String {
+fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, serde_json::Value>, policy: Option<Digest>) -> String {
     let archive = &request.archive;
     let parent = line.parent.as_ref().map(Parent::root);
     let from: Vec<String> = request.from.iter().map(ToString::to_string).collect();
@@ -163,6 +164,8 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
     let text = if archive.refresh { format!("{text} refresh") } else { text };
     // Its bytes are others.
     let text = if archive.builds_on_itself() { text } else { format!("{text} alone") };
+    // What was begun may hold what another policy refuses.
+    let text = if let Some(policy) = policy { format!("{text} {policy}") } else { text };
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
     Digest::of(text.as_bytes()).hex()
 }
@@ -325,7 +328,7 @@ impl Draft {
         outcome.report.items.retain(|item| item.item.role.is_content());
         self.basis.tell_unread(settings.monitor.as_ref());
         if let Some(written) = written.get() {
-            configs::keep(request.wishes.as_ref().map(|wishes| wishes.documents.as_slice()).unwrap_or_default(), workspace)?;
+            configs::keep(request.documents(), workspace)?;
             let catalogue = self.hand_over_catalogue(written, &folder).await?;
             let released = workspace.released(&self.unfinished.set)?.map(|released| released.volumes()).unwrap_or_default();
             outcome.set = Some(self.told(written, name, generation, &released, catalogue));

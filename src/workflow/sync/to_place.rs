@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::base::{self, Far, Needed};
+use super::judging::judged;
 use super::origins::{Origins, registry_options};
 use super::{Outcome, PublishOptions, Published, Request, Settings, rfc3339};
 use crate::collect::Collected;
@@ -27,6 +28,7 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
     }
     let Opened { sink, source, target } = Opened::of(request, settings).await?;
     let Collected { wanted, blocked } = origins.collect(request, target, settings).await?;
+    let wanted = judged(wanted, request, origins, settings).await;
     let lists = |wanted: &Wanted| !matches!(request.from.get(origins.place_of(&wanted.source)), Some(Location::Registry { .. }));
     let sources: Vec<Option<Arc<dyn Source>>> = wanted.iter().map(|wanted| lists(wanted).then(|| Arc::clone(&wanted.source))).collect();
     let plan = Plan::make(wanted, sink.as_ref(), settings.jobs, &settings.monitor).await?;

@@ -35,6 +35,7 @@ impl Lab {
             src: Default::default(),
             dest: Default::default(),
             redirects: Default::default(),
+            trust: Default::default(),
             retry_times: 2,
             retry_delay: Some(Duration::from_millis(10)),
             image_timeout: None,

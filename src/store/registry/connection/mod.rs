@@ -11,6 +11,7 @@ mod auth;
 mod authfile;
 mod challenge;
 mod credentials;
+mod documents;
 mod failure;
 mod helper;
 mod origin;
@@ -37,6 +38,7 @@ pub use reqwest::{Method, StatusCode, Url};
 
 pub use self::access::Access;
 pub use self::credentials::Who;
+pub use self::documents::Documents;
 pub use self::request::{Request, RequestBody};
 pub use self::response::Response;
 
