@@ -200,6 +200,11 @@ fn tail(outcome: &Outcome, to: &Location) -> String {
         let others = if complete == 1 { "the other one is complete".into() } else { format!("the other {complete} are complete") };
         let _ = writeln!(text, "  {others}; the same command fills in the rest");
     }
+    if let Some(signatures) = &outcome.signatures {
+        let counted = [(signatures.signed, "signed"), (signatures.unsigned, "unsigned"), (signatures.unknown, "could not tell")];
+        let said: Vec<String> = counted.iter().filter(|(images, _)| *images > 0).map(|(images, word)| format!("{images} {word}")).collect();
+        let _ = writeln!(text, "  signatures  {}", said.join(", "));
+    }
     for blocked in &outcome.blocked {
         let _ = writeln!(text, "  blocked {}   by {}", safe(&blocked.image.to_string()), safe(&blocked.expression));
     }
@@ -258,6 +263,7 @@ pub(in crate::cli) mod tests {
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
             receipt: None,
+            signatures: None,
             blocked: vec![],
             published: None,
             newer: vec![],
