@@ -30,5 +30,6 @@ mod replay;
 mod resume;
 mod serve;
 mod sets;
+mod signatures;
 mod support_works;
 mod workflows;
