@@ -241,7 +241,7 @@ pub(in crate::cli) mod tests {
     use crate::image::{Digest, Item};
     use crate::plan::Summary;
     use crate::transfer::{self, Report};
-    use crate::workflow::sync::{ReadBack, Space, VolumeOutcome};
+    use crate::workflow::sync::{ReadBack, Signatures, Space, VolumeOutcome};
 
     /// An item that is there.
     pub(in crate::cli) fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
@@ -387,6 +387,13 @@ pub(in crate::cli) mod tests {
         let text = shown(&Outcome { dry_run: true, space: None, parent_data: Some(back), ..outcome(vec![]) }, "/mnt/disk");
         let expected = "      reads 1 old blob, 3 MiB, from the registries of the earlier images; space: 7 MiB in the workspace while it runs\n      dry run";
         assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn what_is_signed_is_one_line_without_what_there_is_none_of() {
+        let signatures = Some(Signatures { signed: 3, unsigned: 0, unknown: 1 });
+        let text = shown(&Outcome { signatures, ..outcome(vec![done("q.io/a:1", Some(1))]) }, "docker://reg");
+        assert!(text.contains("\n  signatures  3 signed, 1 could not tell\n"), "{text}");
     }
 
     #[test]
