@@ -147,7 +147,7 @@ async fn asked(listed: &Listed, host: &str, target: &Target, tls_verify: Option<
             let at = target.name(&item.origin, &item.rename, &root)?;
             let Some(root) = registry.resolve(&at).await? else { return Ok(None) };
             let attached = registry.referrers(at.repository(), &root.digest).await?;
-            let tagged = beside(&registry, at.repository(), &item.tagged).await?;
+            let tagged = beside(registry, at.repository(), &item.tagged).await?;
             Ok(Some((name.clone(), Item { role: item.role, root: Some(root), attached, tagged, ..Item::image(at) })))
         }
     });
