@@ -12,8 +12,8 @@ use super::settings::{Means, Moving, Redirecting, State, Trusting, Wire, for_cla
 use super::{configuration, show, sizes};
 use crate::config::ImageSet;
 use crate::error::{Error, Result};
-use crate::image::Platform;
 use crate::image::place::Location;
+use crate::image::{Attachment, Attachments, Platform};
 use crate::transfer::Class;
 use crate::workflow::sync::{ArchiveOptions, Delta, Depth, MirrorScope, ParentData, PublishOptions, Request, Wishes, again, sync};
 
@@ -50,6 +50,14 @@ pub(super) struct Arguments {
     /// Join the last components of longer paths at a registry by hyphens, so that none has more than N; 0 joins none
     #[arg(long, value_name = "N", default_value = "0", env = "OCM_MAX_NESTED_PATHS")]
     max_nested_paths: usize,
+    /// Leave signatures, attestations and SBOMs behind, and ask nobody for them
+    #[arg(long, env = "OCM_REMOVE_SIGNATURES", value_parser = FalseyValueParser::new())]
+    remove_signatures: bool,
+    /// Bring no image whose root has no sig, att or sbom attached; repeat for more
+    ///
+    /// What is attached is looked for, not verified: under the tags that cosign gives, and among referrers.
+    #[arg(long, value_name = "KIND", value_delimiter = ',', env = "OCM_REQUIRE_ATTACHED", value_parser = attachment)]
+    require_attached: Vec<Attachment>,
     /// In what is written for clusters, let a mirror stand for a namespace or for a repository
     #[arg(long, value_name = "SCOPE", default_value = "namespace", env = "OCM_MIRROR_SCOPE")]
     mirror_scope: Scope,
@@ -237,6 +245,7 @@ impl Arguments {
         let (packing, delta) = (archive.packing.packing(), archive.delta());
         let to = from.pop().filter(|_| !from.is_empty() || !sets.is_empty());
         archive.check()?;
+        let attachments = attachments(self.remove_signatures, self.require_attached)?;
         let one_place = || Error::usage("one place alone is no sync").hint("name where from, and last where to; or what to bring, with -c");
         Ok(Request {
             from,
@@ -245,6 +254,7 @@ impl Arguments {
             all_tags: self.all_tags,
             platforms: self.platforms,
             keep_host: self.keep_host,
+            attachments,
             max_nested_paths: NonZeroUsize::new(self.max_nested_paths),
             allow_older: self.allow_older,
             base: self.base,
@@ -306,6 +316,17 @@ fn set_again(text: &str) -> Result<SetAgain, String> {
     };
     let folder = folder.strip_prefix("file://").unwrap_or(folder).into();
     Ok(SetAgain { folder, generation: generation.parse().map_err(|_| refused())?, volume })
+}
+
+fn attachments(removed: bool, required: Vec<Attachment>) -> Result<Attachments> {
+    if removed && !required.is_empty() {
+        return Err(Error::usage("--require-attached asks for what --remove-signatures leaves behind").hint("leave one of them out"));
+    }
+    Ok(Attachments { removed, required: required.into_iter().collect() })
+}
+
+fn attachment(text: &str) -> Result<Attachment, String> {
+    for_clap(text.parse())
 }
 
 fn platform(text: &str) -> Result<Platform, String> {

@@ -5,6 +5,7 @@
 //!
 //! *Not here:* what an item consists of and what is there already (`plan`).
 
+mod attached;
 mod wishes;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use serde::Serialize;
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::image::place::{Target, lists_referrers};
-use crate::image::{Contents, Descriptor, Digest, Item, Platform, Reference, Rename, Repository, Role, Source, State, Wanted};
+use crate::image::{Attachments, Contents, Descriptor, Digest, Item, Platform, Reference, Rename, Repository, Role, Source, State, Wanted};
 use crate::monitor::{Event, SharedMonitor};
 
 pub use self::wishes::{Document, Wish, Wishes};
@@ -63,6 +64,8 @@ pub struct Choices {
     pub platforms: Vec<Platform>,
     /// Images that shall not be brought: expressions on their origin and on their name at the destination (semantics E.6).
     pub blocked: config::Blocked,
+    /// What of what is attached to images travels with them.
+    pub attachments: Attachments,
     /// How many names are looked up at once; at least one.
     pub jobs: usize,
 }
@@ -85,7 +88,7 @@ pub struct Collected {
     pub blocked: Vec<Blocked>,
 }
 
-/// Resolves everything that was asked for, in the order of asking. An item that is not there, or that nobody can tell
+/// Resolves everything that was asked for, in the order of asking; what is attached to an image that is not there comes last. An item that is not there, or that nobody can tell
 /// of, comes back with its failure. An error means that the asking itself makes no sense, or that a place cannot list
 /// what it holds.
 pub async fn collect(asks: Vec<Ask>, choices: &Choices, monitor: &SharedMonitor) -> Result<Collected> {
@@ -95,8 +98,13 @@ pub async fn collect(asks: Vec<Ask>, choices: &Choices, monitor: &SharedMonitor)
         listings.expand(ask, &mut candidates).await?;
     }
     let blocked = choices.without_blocked(&mut candidates)?;
+    let attached = attached::part(&mut candidates);
     let mut found = resolve(candidates, choices, monitor).await;
     found.retain(|found| found.answer != Answer::Dropped);
+    if !choices.attachments.removed {
+        let orphans = attached::without_subject(attached, &found, choices).await;
+        found.extend(resolve(orphans, choices, monitor).await);
+    }
     let nothing = !found.iter().any(|found| found.answer == Answer::There);
     let wanted = unique(found.into_iter().map(|found| found.wanted(nothing, choices)))?;
     Ok(Collected { wanted, blocked })
@@ -272,7 +280,8 @@ impl Candidate {
         }
         let name = destination(choices.target.as_ref(), &self.item)?;
         let (origin, place) = (self.item.origin.clone(), self.source.place_of(&self.item.origin));
-        let wanted = Wanted { pinned: self.listed, sparse, ..Wanted::new(self.item, self.source, name) };
+        let attachments = choices.attachments.clone();
+        let wanted = Wanted { pinned: self.listed, attachments, sparse, ..Wanted::new(self.item, self.source, name) };
         Ok(match self.answer {
             Answer::Failed(error) => wanted.fail(error),
             Answer::Absent => {

@@ -1,6 +1,7 @@
 //! Tests of [`super::collect`].
 
 use super::*;
+use crate::image::Attachment;
 use crate::monitor::Silent;
 use crate::plan::lab::{Lab, Trouble, name, platform};
 
@@ -173,4 +174,36 @@ async fn what_was_said_of_one_image_holds_for_that_one() {
     let wanted = all(asks, &below("m")).await.expect("found");
     assert_eq!(names(&wanted), ["reg:5000/m/c/d:2", "reg:5000/m/b:1"]);
     assert_eq!((&wanted[0].item.rename, wanted[0].item.wanted.len(), wanted[1].item.wanted.len()), (&rename, 1, 0));
+}
+
+/// A repository with an image for two platforms; attachments of it, of one of its parts, and of what is not there.
+fn signed() -> (Lab, String) {
+    let lab = Lab::default();
+    let (root, children) = lab.multi("quay.io/a:1", &["linux/amd64", "linux/arm64"]);
+    let gone = format!("quay.io/a:{}", Attachment::Signature.tag(&Digest::of(b"gone")).expect("a tag"));
+    for subject in [root.digest, children[1].digest] {
+        lab.image(&format!("quay.io/a:{}", Attachment::Signature.tag(&subject).expect("a tag")), &[&subject.to_string()]);
+    }
+    lab.image(&gone, &["signature of what is gone"]);
+    (lab, gone)
+}
+
+#[tokio::test]
+async fn what_is_attached_to_an_image_of_the_run_is_no_image_of_all_tags() {
+    let (lab, gone) = signed();
+    let all_tags = || vec![ask(&lab, What::AllTags("quay.io/a".parse().expect("a repository")))];
+    let wanted = all(all_tags(), &Choices::default()).await.expect("found");
+    assert_eq!(names(&wanted), ["quay.io/a:1".to_owned(), gone.clone()], "what is attached to nothing there is brought");
+    assert_eq!(lab.log("resolve").len(), 2, "no other is asked for here: {:?}", lab.log("resolve"));
+    let removed = Choices { attachments: Attachments { removed: true, ..Attachments::default() }, ..Choices::default() };
+    assert_eq!(names(&all(all_tags(), &removed).await.expect("found")), ["quay.io/a:1"]);
+}
+
+#[tokio::test]
+async fn what_is_attached_is_an_image_where_it_is_asked_for_by_its_name() {
+    let (lab, gone) = signed();
+    let (root, _) = lab.multi("quay.io/a:1", &["linux/amd64", "linux/arm64"]);
+    let own = format!("quay.io/a:{}", Attachment::Signature.tag(&root.digest).expect("a tag"));
+    let wanted = all(named(&lab, &["quay.io/a:1", &own, &gone]), &Choices::default()).await.expect("found");
+    assert_eq!(names(&wanted), ["quay.io/a:1".to_owned(), own, gone]);
 }

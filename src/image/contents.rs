@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Descriptor, Digest, Platform, Reference, Rename};
+use super::{Descriptor, Digest, Platform, Reference, Rename, Tagged};
 
 /// Everything that a place holds or should hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Item {
     /// Manifests that refer to the root or to its parts (OCI 1.1 referrers), nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached: Vec<Descriptor>,
+    /// Images that are attached to the root or to its parts by their tags, as cosign keeps signatures; nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tagged: Vec<Tagged>,
     /// The platforms asked for; none means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wanted: Vec<Platform>,
@@ -106,10 +109,21 @@ impl Item {
             rename: Rename::default(),
             root: None,
             attached: Vec::new(),
+            tagged: Vec::new(),
             wanted: Vec::new(),
             platforms: Vec::new(),
             state: State::Complete,
         }
+    }
+
+    /// All that hangs from nothing else of it: the root, and what is attached.
+    pub fn tops(&self) -> impl Iterator<Item = &Descriptor> {
+        self.root.iter().chain(self.attachments())
+    }
+
+    /// All that is attached to it, in any way.
+    pub fn attachments(&self) -> impl DoubleEndedIterator<Item = &Descriptor> {
+        self.attached.iter().chain(self.tagged.iter().map(|tagged| &tagged.root))
     }
 
     /// What it is found by.

@@ -6,6 +6,7 @@
 //! *Not here:* any store (`store`), any order of work (`plan`, `transfer`).
 
 pub mod artifact;
+pub mod attachment;
 pub mod contents;
 pub mod descriptor;
 pub mod ends;
@@ -20,6 +21,7 @@ pub mod tree;
 pub mod verify;
 pub mod wanted;
 
+pub use attachment::{Attachment, Attachments, Tagged};
 pub use contents::{Contents, Item, Role, State};
 pub use descriptor::Descriptor;
 pub use ends::{Blob, Body, Sink, Source};

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Item, Reference, Source, State};
+use super::{Attachments, Item, Reference, Source, State};
 use crate::error::Error;
 
 /// One item that a run shall bring.
@@ -18,8 +18,10 @@ pub struct Wanted {
     pub source: Arc<dyn Source>,
     /// How it is called at the destination.
     pub name: Reference,
-    /// `attached` is complete already: the source is not asked for referrers.
+    /// `attached` and `tagged` are complete already: the source is not asked for them.
     pub pinned: bool,
+    /// What of what is attached travels, and what must be there.
+    pub attachments: Attachments,
     /// The source was itself given only some platforms: what an index lists and the source lacks is left out.
     pub sparse: bool,
     /// Why it cannot be brought, where that is known already.
@@ -30,7 +32,7 @@ impl Wanted {
     /// The item `item` of `source`, called `name` at the destination.
     #[must_use]
     pub fn new(item: Item, source: Arc<dyn Source>, name: Reference) -> Self {
-        Self { item, source, name, pinned: false, sparse: false, failed: None }
+        Self { item, source, name, pinned: false, attachments: Attachments::default(), sparse: false, failed: None }
     }
 
     /// This one, which cannot be brought; the item says so too.

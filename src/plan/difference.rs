@@ -117,7 +117,7 @@ impl Held {
 
     /// Notes all blobs of an item. What an index lists and the place lacks was left out on purpose.
     async fn read(&mut self, source: &dyn Source, item: &Item, seen: &mut BTreeSet<Digest>) -> Result<()> {
-        let mut waiting: Vec<Descriptor> = item.root.iter().chain(&item.attached).cloned().collect();
+        let mut waiting: Vec<Descriptor> = item.tops().cloned().collect();
         while let Some(wanted) = waiting.pop() {
             if seen.contains(&wanted.digest) {
                 continue;

@@ -12,6 +12,7 @@ mod parts;
 mod seek;
 mod steps;
 mod stock;
+mod tagged;
 mod walk;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use crate::image::{Blob, Contents, Digest, Item, Manifest, Reference, Repository
 use crate::monitor::{Event, SharedMonitor};
 use seek::Seek;
 use stock::Stock;
+pub use tagged::Signed;
 use walk::Walked;
 
 /// What must be done, in order.
@@ -54,6 +56,8 @@ pub struct Planned {
     pub name: Reference,
     /// What becomes of it.
     pub fate: Fate,
+    /// Whether its root is signed, where that was looked at.
+    pub signed: Option<Signed>,
 }
 
 /// What becomes of an item.
@@ -207,18 +211,20 @@ fn carried(walked: &Walked) -> Vec<Carried> {
 
 fn planned(at: usize, wanted: Wanted, walk: Result<Walked>, steps: &steps::Steps) -> Planned {
     let mut item = wanted.item;
+    let signed = walk.as_ref().ok().and_then(|walk| walk.signed);
     let fate = match walk {
         Err(error) => {
             item.state = State::Missing(error.to_string());
             Fate::Missing(error)
         }
         Ok(walk) => {
-            (item.root, item.attached, item.platforms) = (Some(walk.root), walk.attached, walk.platforms);
+            (item.root, item.platforms) = (Some(walk.root), walk.platforms);
+            (item.attached, item.tagged) = (walk.attached, walk.tagged);
             item.state = State::Complete;
             if steps.brings(at) { Fate::Bring } else { Fate::Already }
         }
     };
-    Planned { item, name: wanted.name, fate }
+    Planned { item, name: wanted.name, fate, signed }
 }
 
 impl fmt::Display for Work {

@@ -1,6 +1,7 @@
 //! [`build()`]: the steps of a plan, in order, from what is wanted and what is there.
 //!
-//! **Invariants.** Steps follow the order of the items; in an item: blobs, manifests, the name. The names of a group
+//! **Invariants.** Steps follow the order of the items; in an item: blobs, manifests, the tags of what is
+//! attached, the name. The names of a group
 //! follow its last item. One blob or manifest is one step for each place that it must be brought to, however many items
 //! need it.
 //!
@@ -15,7 +16,7 @@ use super::stock::{Key, Stock};
 use super::walk::Walked;
 use super::{Step, Summary, Work};
 use crate::error::Result;
-use crate::image::{Blob, Descriptor, Digest, Manifest, Wanted};
+use crate::image::{Blob, Descriptor, Digest, Manifest, Reference, Wanted};
 
 /// The steps in the making.
 #[derive(Default)]
@@ -26,6 +27,8 @@ pub(super) struct Steps {
     /// Where each blob and manifest is brought.
     blobs: HashMap<Key, usize>,
     manifests: HashMap<Key, usize>,
+    /// What makes a tag of something attached visible.
+    tags: HashMap<Reference, usize>,
     /// The step that brings a blob to the destination at all, whatever the repository.
     first: HashMap<(Digest, u64), usize>,
     named: BTreeSet<usize>,
@@ -42,6 +45,7 @@ pub(super) fn build(wanted: &[Wanted], walks: &[Result<Walked>], stock: &Stock, 
             let mut item = Builder { at, wanted: wanted_item, walked, stock, seek, there: &there, steps: &mut steps };
             item.blobs();
             item.manifests();
+            item.tags();
         }
         steps.names(&groups.ending_with(at, wanted), wanted, walks);
     }
@@ -140,6 +144,20 @@ impl Builder<'_> {
             self.steps.sum.manifests += 1;
             let step = self.steps.add(self.at, work, after.into_iter().collect());
             self.steps.manifests.insert(key, step);
+        }
+    }
+
+    /// The tags of what is attached, so that they are there before the image can be seen.
+    fn tags(&mut self) {
+        for tag in &self.walked.tags {
+            let Some(root) = &tag.root else { continue };
+            if let Some(step) = self.steps.tags.get(&tag.name).copied() {
+                self.steps.need(self.at, step);
+                continue;
+            }
+            let after = self.steps.manifests.get(&self.key(root.descriptor())).copied().into_iter().collect();
+            let step = self.steps.add(self.at, Work::Name { name: tag.name.clone(), root: root.clone() }, after);
+            self.steps.tags.insert(tag.name.clone(), step);
         }
     }
 

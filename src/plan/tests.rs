@@ -1,5 +1,6 @@
 //! Tests of [`super::Plan`].
 
+mod tagged;
 mod walk;
 
 use std::time::Instant;

@@ -14,9 +14,10 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::parts::{carried, is_child, join, platforms_of};
 use super::seek::Seek;
+use super::tagged::{Presence, Signed, Tag};
 use crate::error::{Error, Result};
 use crate::image::manifest::{DOCKER_LIST, OCI_INDEX};
-use crate::image::{Descriptor, Digest, Manifest, Platform, Wanted};
+use crate::image::{Descriptor, Digest, Manifest, Platform, Tagged, Wanted};
 use crate::monitor::{Event, SharedMonitor};
 
 /// How deep indexes, and referrers of referrers, may nest.
@@ -32,6 +33,11 @@ pub(super) struct Walked {
     /// In the order in which they are brought.
     pub(super) nodes: Vec<Node>,
     pub(super) attached: Vec<Descriptor>,
+    pub(super) tagged: Vec<Tagged>,
+    /// What these are called at the destination.
+    pub(super) tags: Vec<Tag>,
+    /// Whether the root is signed, where that was looked at.
+    pub(super) signed: Option<Signed>,
     pub(super) platforms: Vec<Platform>,
     /// The name stands for the root at the destination.
     pub(super) current: bool,
@@ -61,13 +67,20 @@ pub(super) async fn walk(wanted: &Wanted, seek: &Seek<'_>, monitor: &SharedMonit
     let unresolved = || Error::failed(format!("image {}: it was not resolved", wanted.item.origin));
     let root = wanted.item.root.clone().ok_or_else(unresolved)?;
     let current = seek.stands_for(&wanted.name, &root.digest).await?;
-    let mut walker = Walker { wanted, seek, monitor, current, found: HashMap::new(), bytes: 0, nodes: Vec::new(), placed: HashSet::new() };
+    let mut walker = Walker::new(wanted, seek, monitor, current);
     walker.bring(vec![root.clone()], false).await?;
     walker.place(&root.digest, 0)?;
     let platforms = walker.platforms()?;
-    let attached = if wanted.pinned { walker.pinned().await? } else { walker.attached().await? };
+    let tree: Vec<Digest> = walker.nodes.iter().map(|node| node.digest).collect();
+    let (attached, tagged) = match (wanted.attachments.removed, wanted.pinned) {
+        (true, _) => (Vec::new(), Vec::new()),
+        (false, true) => (walker.pinned().await?, walker.pinned_tagged().await?),
+        (false, false) => (walker.attached().await?, walker.tagged(&tree).await?),
+    };
+    walker.check_required()?;
+    let signed = walker.signed();
     let root = walker.manifest(&root.digest).map_or(root, |manifest| described(manifest));
-    Ok(Walked { root, nodes: walker.nodes, attached, platforms, current })
+    Ok(Walked { root, nodes: walker.nodes, attached, tagged, tags: walker.tags, signed, platforms, current })
 }
 
 /// What a list of items says of a root: no annotations, which belong to the document.
@@ -76,26 +89,37 @@ fn described(manifest: &Manifest) -> Descriptor {
 }
 
 /// What became of a manifest that was looked for.
-enum Found {
+pub(super) enum Found {
     Read { manifest: Arc<Manifest>, there: bool },
     There,
     Absent,
 }
 
-struct Walker<'a> {
-    wanted: &'a Wanted,
-    seek: &'a Seek<'a>,
-    monitor: &'a SharedMonitor,
-    current: bool,
-    found: HashMap<Digest, Found>,
+pub(super) struct Walker<'a> {
+    pub(super) wanted: &'a Wanted,
+    pub(super) seek: &'a Seek<'a>,
+    pub(super) monitor: &'a SharedMonitor,
+    /// What the destination has need not be read.
+    pub(super) current: bool,
+    pub(super) found: HashMap<Digest, Found>,
     bytes: u64,
     nodes: Vec<Node>,
-    placed: HashSet<Digest>,
+    pub(super) placed: HashSet<Digest>,
+    pub(super) tags: Vec<Tag>,
+    pub(super) presence: Presence,
+}
+
+impl<'a> Walker<'a> {
+    fn new(wanted: &'a Wanted, seek: &'a Seek<'a>, monitor: &'a SharedMonitor, current: bool) -> Self {
+        let (found, placed) = (HashMap::new(), HashSet::new());
+        let (nodes, tags, presence) = (Vec::new(), Vec::new(), Presence::default());
+        Self { wanted, seek, monitor, current, found, bytes: 0, nodes, placed, tags, presence }
+    }
 }
 
 impl Walker<'_> {
     /// Finds these manifests and all below them, level by level. One of the first level may be absent if `lenient`.
-    async fn bring(&mut self, mut level: Vec<Descriptor>, lenient: bool) -> Result<()> {
+    pub(super) async fn bring(&mut self, mut level: Vec<Descriptor>, lenient: bool) -> Result<()> {
         for depth in 0..=MAX_DEPTH {
             let mut seen = HashSet::new();
             level.retain(|one| !self.found.contains_key(&one.digest) && seen.insert(one.digest));
@@ -135,7 +159,7 @@ impl Walker<'_> {
     }
 
     /// Puts a manifest in its place, after all that it lists.
-    fn place(&mut self, digest: &Digest, depth: usize) -> Result<()> {
+    pub(super) fn place(&mut self, digest: &Digest, depth: usize) -> Result<()> {
         if depth > MAX_DEPTH {
             return Err(self.too_deep(digest));
         }
@@ -161,6 +185,7 @@ impl Walker<'_> {
         for one in listed {
             if self.refers_to_placed(&one.digest) {
                 self.place(&one.digest, 0)?;
+                self.notice(&one);
                 attached.push(one);
             }
         }
@@ -177,7 +202,9 @@ impl Walker<'_> {
             for one in listed {
                 if self.is_attached(&one.digest) {
                     self.place(&one.digest, 0)?;
-                    attached.push(self.manifest(&one.digest).map_or(one, |manifest| manifest.descriptor().clone()));
+                    let one = self.manifest(&one.digest).map_or(one, |manifest| manifest.descriptor().clone());
+                    self.notice(&one);
+                    attached.push(one);
                 }
             }
             if self.nodes.len() == asked {
@@ -225,7 +252,7 @@ impl Walker<'_> {
         }
     }
 
-    fn manifest(&self, digest: &Digest) -> Option<&Arc<Manifest>> {
+    pub(super) fn manifest(&self, digest: &Digest) -> Option<&Arc<Manifest>> {
         match self.found.get(digest)? {
             Found::Read { manifest, .. } => Some(manifest),
             Found::There | Found::Absent => None,
@@ -249,7 +276,7 @@ impl Walker<'_> {
         Ok(there)
     }
 
-    fn refused(&self, why: String) -> Error {
+    pub(super) fn refused(&self, why: String) -> Error {
         Error::failed(format!("image {}: {why}", self.wanted.item.origin))
     }
 

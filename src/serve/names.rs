@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::image::place::tag_of;
-use crate::image::{Contents, Descriptor, Repository};
+use crate::image::{Contents, Descriptor, Item, Repository};
 
 /// The names of the repositories of an archive.
 #[derive(Debug, Default)]
@@ -22,10 +22,18 @@ pub(super) struct Names {
 #[derive(Debug)]
 struct Named {
     repository: Repository,
-    /// For each tag, the place of its item in the contents.
-    tags: BTreeMap<String, usize>,
+    tags: BTreeMap<String, Stands>,
     /// The places of all of its items.
     items: Vec<usize>,
+}
+
+/// What a tag stands for.
+#[derive(Debug, Clone, Copy)]
+enum Stands {
+    /// An item, by its place in the contents.
+    Item(usize),
+    /// What is attached to an item by that tag, by its place there.
+    Tagged(usize, usize),
 }
 
 /// One repository, by its number.
@@ -39,8 +47,15 @@ impl Names {
         for (place, item) in contents.items().iter().enumerate() {
             if let (true, Some(root)) = (item.is_complete(), item.digest()) {
                 let named = names.named(item.origin.repository());
-                named.tags.entry(tag_of(&item.origin, &root)).or_insert(place);
+                named.tags.entry(tag_of(&item.origin, &root)).or_insert(Stands::Item(place));
                 named.items.push(place);
+            }
+        }
+        // An image of that name goes before.
+        for (place, item) in contents.items().iter().enumerate().filter(|(_, item)| item.is_complete()) {
+            let tags = &mut names.named(item.origin.repository()).tags;
+            for (at, tagged) in item.tagged.iter().enumerate() {
+                tags.entry(tagged.tag.clone()).or_insert(Stands::Tagged(place, at));
             }
         }
         names
@@ -63,16 +78,18 @@ impl Names {
         self.full.get(name).copied().or_else(|| self.short.get(name).copied().flatten()).map(Number)
     }
 
-    /// What a tag of a repository stands for, by its place in the contents.
+    /// What a tag of a repository stands for.
     pub(super) fn tagged<'a>(&self, repository: Number, tag: &str, contents: &'a Contents) -> Option<&'a Descriptor> {
-        let place = self.repositories.get(repository.0)?.tags.get(tag)?;
-        contents.items().get(*place)?.root.as_ref()
+        match *self.repositories.get(repository.0)?.tags.get(tag)? {
+            Stands::Item(place) => contents.items().get(place)?.root.as_ref(),
+            Stands::Tagged(place, at) => contents.items().get(place)?.tagged.get(at).map(|tagged| &tagged.root),
+        }
     }
 
     /// The roots of a repository, and what is attached to them.
     pub(super) fn roots<'a>(&'a self, repository: Number, contents: &'a Contents) -> impl Iterator<Item = &'a Descriptor> {
         let places = self.repositories.get(repository.0).into_iter().flat_map(|named| &named.items);
-        places.filter_map(|place| contents.items().get(*place)).flat_map(|item| item.root.iter().chain(&item.attached))
+        places.filter_map(|place| contents.items().get(*place)).flat_map(Item::tops)
     }
 
     /// The tags of a repository after `last`, in order.
@@ -116,7 +133,7 @@ pub(super) fn component(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Digest, Item, State};
+    use crate::image::{Digest, State, Tagged};
 
     fn contents(names: &[&str]) -> Contents {
         Contents::new(names.iter().map(|name| {
@@ -157,6 +174,22 @@ mod tests {
         assert_eq!(names.tags(repository, Some("t500000")).next(), Some("t500001"));
         assert_eq!(names.tags(repository, Some("t999998")).count(), 1);
         assert!(names.tagged(repository, "t777777", &contents).is_some());
+    }
+
+    #[test]
+    fn what_is_attached_by_a_tag_is_found_by_it_unless_an_image_has_that_name() {
+        let (signature, other) = (Descriptor::new("", Digest::of(b"signature"), 1), Descriptor::new("", Digest::of(b"other"), 1));
+        let tagged = |tag: &str, root: &Descriptor| Tagged { tag: tag.to_owned(), root: root.clone() };
+        let mut signed = contents(&["quay.io/a:1", "quay.io/a:x.att"]).items().to_vec();
+        signed[0].tagged = vec![tagged("x.sig", &signature), tagged("x.att", &other)];
+        let contents = Contents::new(signed);
+        let names = Names::of(&contents);
+        let repository = names.find("a").expect("there");
+        assert_eq!(tag(&names, &contents, "quay.io/a", "x.sig"), Some(signature.digest));
+        assert_eq!(tag(&names, &contents, "quay.io/a", "x.att"), Some(Digest::of(b"quay.io/a:x.att")));
+        assert_eq!(names.tags(repository, None).collect::<Vec<_>>(), ["1", "x.att", "x.sig"]);
+        assert!(names.roots(repository, &contents).any(|root| root.digest == signature.digest));
+        assert_eq!(names.items(), 2);
     }
 
     #[test]

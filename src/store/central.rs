@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::error::Result;
+use crate::image::attachment::subject_of;
 use crate::image::place::Target;
 use crate::image::{Body, Contents, Descriptor, Digest, Manifest, Reference, Rename, Repository, Source};
 
@@ -78,7 +79,15 @@ impl Source for Central {
         self.mirror.place()
     }
 
+    /// What is attached by its tag is where the images are that it is attached to.
     async fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>> {
+        if name.tag().is_some_and(|tag| subject_of(tag).is_some())
+            && self.found().contains_key(name.repository())
+            && !self.renames.contains_key(name)
+        {
+            let beside = |there: Repository| async move { self.mirror.resolve(&name.clone().moved(there)).await };
+            return self.first(name.repository(), beside).await;
+        }
         let there = self.name(name)?;
         let root = self.mirror.resolve(&there).await?;
         if root.is_some() {

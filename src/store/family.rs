@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::error::Result;
-use crate::image::{Descriptor, Digest, Manifest, Platform};
+use crate::image::attachment::subject_of;
+use crate::image::{Descriptor, Digest, Item, Manifest, Platform, Repository, Tagged};
 
 /// The manifests of a place, by what they say of each other.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +104,45 @@ impl Family {
     }
 }
 
+/// Moves images whose tags say that they are attached to another image of their repository to that one; `tree` gives all
+/// that a root lists. What is attached to none of them stays an image.
+#[must_use]
+pub fn gathered(items: Vec<Item>, tree: impl Fn(&Digest) -> BTreeSet<Digest>) -> Vec<Item> {
+    let (mut waiting, mut images): (Vec<Item>, Vec<Item>) =
+        items.into_iter().partition(|item| item.is_complete() && subject(item).is_some());
+    if waiting.is_empty() {
+        return images;
+    }
+    let own = |item: &Item| item.digest().map(|root| tree(&root)).unwrap_or_default();
+    let mut owners: BTreeMap<(Repository, Digest), BTreeSet<usize>> = BTreeMap::new();
+    for (at, image) in images.iter().enumerate() {
+        for part in own(image) {
+            owners.entry((image.origin.repository().clone(), part)).or_default().insert(at);
+        }
+    }
+    // Twice, because what is attached may be signed itself.
+    for _ in 0..2 {
+        let mut found = BTreeMap::new();
+        waiting.retain(|item| {
+            let (Some((tag, subject)), Some(root)) = (subject(item), &item.root) else { return true };
+            let repository = item.origin.repository();
+            let Some(of) = owners.get(&(repository.clone(), subject)) else { return true };
+            of.iter().for_each(|at| images[*at].tagged.push(Tagged { tag: tag.to_owned(), root: root.clone() }));
+            found.insert((repository.clone(), root.digest), of.clone());
+            false
+        });
+        owners = found;
+    }
+    images.extend(waiting);
+    images
+}
+
+/// The tag of an image, and what it is attached to by that.
+fn subject(item: &Item) -> Option<(&str, Digest)> {
+    let tag = item.origin.tag()?;
+    Some((tag, subject_of(tag)?.0))
+}
+
 /// Whether `root` is somewhere with everything that it refers to: `load` gives manifests, `has` answers for blobs.
 pub fn is_complete(
     root: &Descriptor,
@@ -130,7 +170,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::image::Verified;
+    use crate::image::{Attachment, Verified};
 
     fn manifest(json: String) -> Manifest {
         Manifest::parse(Verified::own(Bytes::from(json)), "").expect("a manifest")
@@ -165,6 +205,33 @@ mod tests {
         let attached: Vec<Digest> = family.attached(&root.digest()).iter().map(|one| one.digest).collect();
         assert_eq!(attached, [signature.digest(), note.digest()]);
         assert_eq!(family.referrers(&child.digest()).len(), 1, "one that an index lists is a referrer too");
+    }
+
+    #[test]
+    fn what_its_tag_attaches_is_gathered_and_what_is_attached_to_nothing_here_stays() {
+        let item = |tag: &str, root: &Manifest| Item {
+            root: Some(root.descriptor().clone()),
+            ..Item::image(format!("quay.io/{tag}").parse().expect("a name"))
+        };
+        let (child, gone, sbom) = (image("child", None), image("gone", None), image("sbom", None));
+        let (root, signature) = (index(&[&child]), image("signature", None));
+        let tag = |kind: Attachment, of: &Manifest| kind.tag(&of.digest()).expect("a tag");
+        let mut family = Family::default();
+        [&child, &root].into_iter().for_each(|manifest| family.add(manifest));
+        let (of_child, of_gone) = (tag(Attachment::Sbom, &child), tag(Attachment::Signature, &gone));
+        let (of_sbom, elsewhere) = (tag(Attachment::Signature, &sbom), tag(Attachment::Signature, &root));
+        let items = vec![
+            item(&format!("a:{of_sbom}"), &signature),
+            item("a:1", &root),
+            item(&format!("a:{of_child}"), &sbom),
+            item(&format!("a:{of_gone}"), &signature),
+            item(&format!("b:{elsewhere}"), &signature),
+        ];
+        let gathered = gathered(items, |digest| family.tree(digest));
+        let names: Vec<String> = gathered.iter().map(|item| item.origin.to_string()).collect();
+        assert_eq!(names, ["quay.io/a:1".to_owned(), format!("quay.io/a:{of_gone}"), format!("quay.io/b:{elsewhere}")]);
+        let tagged: Vec<&str> = gathered[0].tagged.iter().map(|tagged| tagged.tag.as_str()).collect();
+        assert_eq!(tagged, [of_child, of_sbom]);
     }
 
     #[test]

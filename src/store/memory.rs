@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::family::{Family, is_complete};
+use super::family::{Family, gathered, is_complete};
 use crate::error::{Error, Result};
 use crate::image::ends::{Moved, Rest};
 use crate::image::{Blob, Body, Contents, Descriptor, Digest, Item, Manifest, Reference, Repository, Sink, Source};
@@ -148,7 +148,8 @@ impl Source for Memory {
 
     async fn contents(&self) -> Result<Option<Contents>> {
         let kept = self.kept();
-        Ok(Some(Contents::new(kept.names.iter().map(|(name, root)| kept.item(name, root)))))
+        let items = kept.names.iter().map(|(name, root)| kept.item(name, root)).collect();
+        Ok(Some(Contents::new(gathered(items, |root| kept.family.tree(root)))))
     }
 }
 

@@ -13,7 +13,7 @@ use super::sync::registry_options;
 use super::{Reach, Settings, blocking, shelf};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
-use crate::image::{Descriptor, Digest, Item, Receipt, Reference, Source};
+use crate::image::{Descriptor, Digest, Item, Receipt, Reference, Repository, Source, Tagged};
 use crate::plan::difference::Held;
 pub use crate::plan::difference::{Amount, Difference, Moved, Named, Unknown};
 use crate::store::archive::{Holding, listing};
@@ -148,12 +148,22 @@ async fn asked(listed: &Listed, host: &str, target: &Target, side: &Reach, setti
             let at = target.name(&item.origin, &item.rename, &root)?;
             let Some(root) = registry.resolve(&at).await? else { return Ok(None) };
             let attached = registry.referrers(at.repository(), &root.digest).await?;
-            Ok(Some((name.clone(), Item { role: item.role, root: Some(root), attached, ..Item::image(at) })))
+            let tagged = beside(registry, at.repository(), &item.tagged).await?;
+            Ok(Some((name.clone(), Item { role: item.role, root: Some(root), attached, tagged, ..Item::image(at) })))
         }
     });
     let found: Vec<Result<Option<(Reference, Item)>>> = there.buffered(settings.jobs.max(1)).collect().await;
     let items: Vec<(Reference, Item)> = found.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
     Ok(Listed { place: registry.place(), content: Content::Source(registry), items })
+}
+
+/// What these tags stand for in a repository, as far as they are there.
+async fn beside(registry: &Registry, repository: &Repository, tagged: &[Tagged]) -> Result<Vec<Tagged>> {
+    let mut found = Vec::new();
+    for Tagged { tag, .. } in tagged {
+        found.extend(registry.resolve(&repository.tagged(tag)?).await?.map(|root| Tagged { tag: tag.clone(), root }));
+    }
+    Ok(found)
 }
 
 fn cannot_list(a: &Location, b: &Location) -> Error {

@@ -15,9 +15,10 @@ use serde::Serialize;
 use super::sync::{registry_options, rfc3339};
 use super::{Settings, blocking};
 use crate::error::{Error, Result};
+use crate::image::attachment::subject_of;
 use crate::image::place::{Location, lists_referrers};
 use crate::image::receipt::Received;
-use crate::image::{Descriptor, Receipt, Reference, Repository, Role, Source};
+use crate::image::{Descriptor, Digest, Receipt, Reference, Repository, Role, Source};
 use crate::monitor::Event;
 use crate::plan::holdings::Holdings;
 use crate::store::registry::Registry;
@@ -181,6 +182,9 @@ impl Look<'_> {
             self.settings.monitor.event(Event::Counted { what: "looking into repositories", done, total });
         }
         let (manifests, blobs) = holdings.into_lists();
+        // What is attached by its tag is a part of what it is attached to.
+        let is_held = |digest: &Digest| manifests.binary_search_by(|stored| stored.digest.cmp(digest)).is_ok();
+        items.retain(|item| !item.name.tag().and_then(subject_of).is_some_and(|(subject, _)| is_held(&subject)));
         let receipt = Receipt { destination: String::new(), time: rfc3339(self.settings.now), items, manifests, blobs };
         Ok(Outcome { receipt, file: None, unread })
     }

@@ -32,5 +32,6 @@ mod replay;
 mod resume;
 mod serve;
 mod sets;
+mod signatures;
 mod support_works;
 mod workflows;

@@ -23,12 +23,12 @@ use crate::support::layers::Layer;
 use ocm::image::Descriptor;
 
 /// A home for archives, and the program in it.
-struct Home {
+pub(crate) struct Home {
     folder: TempDir,
 }
 
 /// A running server.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     out: BufReader<ChildStdout>,
     url: String,
@@ -37,11 +37,11 @@ struct Served {
 }
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a folder") }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
@@ -53,7 +53,7 @@ impl Home {
     }
 
     /// Exit code, stdout and stderr of a run.
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = self.command(arguments).output().expect("ocm runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
@@ -67,7 +67,7 @@ impl Home {
     }
 
     /// Serves `disk`, or what else `arguments` name, on a free port.
-    fn serve(&self, arguments: &[&str]) -> Served {
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Served {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ocm runs");
         let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -88,7 +88,7 @@ impl Home {
 
 impl Served {
     /// Host and port.
-    fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
     }
 

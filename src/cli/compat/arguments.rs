@@ -203,7 +203,8 @@ fn command() -> clap::Command {
 pub(super) fn names() -> std::collections::BTreeSet<String> {
     let mut command = command();
     command.build();
-    command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect()
+    let named = |arg: &Arg| arg.get_long_and_visible_aliases().into_iter().flatten().chain(arg.get_all_aliases().into_iter().flatten()).map(str::to_owned).collect::<Vec<_>>();
+    command.get_arguments().flat_map(named).collect()
 }
 
 /// `--flag=true` and `--flag=false` besides `--flag`.

@@ -90,11 +90,11 @@ fn every_flag_of_oc_mirror_is_taken() {
     // oc-mirror behaviour, persistent flags and flags of the root command.
     let values = "authfile cache-dir config dest-authfile dest-cert-dir dest-compress-format dest-compress-level dest-creds dest-daemon-host \
                   dest-password dest-registry-token dest-shared-blob-dir dest-username from image-timeout log-level max-nested-paths \
-                  parallel-images parallel-layers port retry-delay retry-times rootless-storage-path since src-authfile \
+                  parallel-images parallel-layers policy port registries.d retry-delay retry-times rootless-storage-path since src-authfile \
                   src-cert-dir src-creds src-daemon-host src-password src-registry-token src-shared-blob-dir src-username workspace";
     let switches = "cpu-prof dest-compress dest-decompress dest-no-creds dest-oci-accept-uncompressed-layers dest-precompute-digests \
-                    dest-tls-verify dry-run dry-run-manifest-lists force help ignore-release-signature mem-prof quiet \
-                    src-no-creds src-tls-verify strict-archive tls-verify v1 v2 version";
+                    dest-tls-verify dry-run dry-run-manifest-lists force help ignore-release-signature mem-prof quiet remove-signatures \
+                    secure-policy src-no-creds src-tls-verify strict-archive tls-verify v1 v2 version";
     let known: BTreeSet<String> = arguments::names();
     let missing: Vec<&str> = values.split_whitespace().chain(switches.split_whitespace()).filter(|flag| !known.contains(*flag)).collect();
     assert!(missing.is_empty(), "{missing:?}");

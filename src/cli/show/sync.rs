@@ -200,6 +200,11 @@ fn tail(outcome: &Outcome, to: &Location) -> String {
         let others = if complete == 1 { "the other one is complete".into() } else { format!("the other {complete} are complete") };
         let _ = writeln!(text, "  {others}; the same command fills in the rest");
     }
+    if let Some(signatures) = &outcome.signatures {
+        let counted = [(signatures.signed, "signed"), (signatures.unsigned, "unsigned"), (signatures.unknown, "could not tell")];
+        let said: Vec<String> = counted.iter().filter(|(images, _)| *images > 0).map(|(images, word)| format!("{images} {word}")).collect();
+        let _ = writeln!(text, "  signatures  {}", said.join(", "));
+    }
     for blocked in &outcome.blocked {
         let _ = writeln!(text, "  blocked {}   by {}", safe(&blocked.image.to_string()), safe(&blocked.expression));
     }
@@ -236,7 +241,7 @@ pub(in crate::cli) mod tests {
     use crate::image::{Digest, Item};
     use crate::plan::Summary;
     use crate::transfer::{self, Report};
-    use crate::workflow::sync::{ReadBack, Space, VolumeOutcome};
+    use crate::workflow::sync::{ReadBack, Signatures, Space, VolumeOutcome};
 
     /// An item that is there.
     pub(in crate::cli) fn done(name: &str, bytes: Option<u64>) -> transfer::Outcome {
@@ -259,6 +264,7 @@ pub(in crate::cli) mod tests {
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
             receipt: None,
+            signatures: None,
             blocked: vec![],
             published: None,
             newer: vec![],
@@ -382,6 +388,13 @@ pub(in crate::cli) mod tests {
         let text = shown(&Outcome { dry_run: true, space: None, parent_data: Some(back), ..outcome(vec![]) }, "/mnt/disk");
         let expected = "      reads 1 old blob, 3 MiB, from the registries of the earlier images; space: 7 MiB in the workspace while it runs\n      dry run";
         assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn what_is_signed_is_one_line_without_what_there_is_none_of() {
+        let signatures = Some(Signatures { signed: 3, unsigned: 0, unknown: 1 });
+        let text = shown(&Outcome { signatures, ..outcome(vec![done("q.io/a:1", Some(1))]) }, "docker://reg");
+        assert!(text.contains("\n  signatures  3 signed, 1 could not tell\n"), "{text}");
     }
 
     #[test]

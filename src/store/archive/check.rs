@@ -296,7 +296,7 @@ fn is_one_of(damage: &Damage, numbers: &[u32]) -> bool {
 /// Which parts of an item are among `blobs`, or cannot be read.
 fn hurt_parts(source: &ArchiveSource, item: &Item, blobs: &BTreeSet<Digest>) -> Vec<String> {
     let (mut parts, mut seen) = (Vec::new(), BTreeSet::new());
-    let mut waiting: Vec<Descriptor> = item.root.iter().chain(&item.attached).cloned().collect();
+    let mut waiting: Vec<Descriptor> = item.tops().cloned().collect();
     while let Some(wanted) = waiting.pop() {
         if !seen.insert(wanted.digest) {
             continue;

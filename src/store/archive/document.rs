@@ -1,7 +1,7 @@
 //! The documents that a set carries beside its content: `oci-layout`, `index.json`, items.
 //!
-//! **Invariants.** Same items, same bytes. The index lists every complete item by its name, and what is attached to it
-//! without one (OCI image-spec 1.1, "Image Layout").
+//! **Invariants.** Same items, same bytes. The index lists every complete item by its name, what is attached to it by a tag under
+//! that, and what refers to it without a name (OCI image-spec 1.1, "Image Layout").
 
 use std::collections::BTreeSet;
 
@@ -21,20 +21,31 @@ pub(super) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 pub(super) fn index_json(contents: &Contents) -> Result<Vec<u8>> {
     let mut listed = Vec::new();
     let mut attached = BTreeSet::new();
-    for item in contents.items() {
-        let Some(root) = item.root.as_ref().filter(|_| item.is_complete()) else { continue };
-        let tag = tag_of(&item.origin, &root.digest);
-        let names =
-            [("io.containerd.image.name".to_owned(), item.origin.to_string()), ("org.opencontainers.image.ref.name".to_owned(), tag)];
-        listed.push(Descriptor { annotations: Some(Annotations::from(names)), ..root.clone() });
+    let complete = || contents.items().iter().filter(|item| item.is_complete());
+    let mut names: BTreeSet<String> = complete().map(|item| item.origin.to_string()).collect();
+    for item in complete() {
+        let Some(root) = &item.root else { continue };
+        listed.push(named(root, item.origin.to_string(), &tag_of(&item.origin, &root.digest)));
         for referrer in &item.attached {
             if attached.insert(referrer.digest) {
                 listed.push(referrer.clone());
             }
         }
+        for tagged in &item.tagged {
+            let name = format!("{}:{}", item.origin.repository(), tagged.tag);
+            if names.insert(name.clone()) {
+                listed.push(named(&tagged.root, name, &tagged.tag));
+            }
+        }
     }
     let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": to_value(&listed)?});
     serde_json::to_vec(&index).map_err(|error| Error::failed(format!("index.json: {error}")))
+}
+
+/// An entry with a full name and a tag.
+fn named(root: &Descriptor, full: String, tag: &str) -> Descriptor {
+    let names = [("io.containerd.image.name".to_owned(), full), ("org.opencontainers.image.ref.name".to_owned(), tag.to_owned())];
+    Descriptor { annotations: Some(Annotations::from(names)), ..root.clone() }
 }
 
 /// The items as they stand in the set manifest.

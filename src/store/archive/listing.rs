@@ -300,7 +300,7 @@ fn line(source: &ArchiveSource, item: &Item, set: u32, needs: Option<&BTreeMap<D
 /// and the set lacks was left out on purpose.
 fn needs(source: &ArchiveSource, item: &Item) -> Result<BTreeMap<Digest, u64>> {
     let mut needs = BTreeMap::new();
-    let mut waiting: Vec<Descriptor> = item.root.iter().chain(&item.attached).cloned().collect();
+    let mut waiting: Vec<Descriptor> = item.tops().cloned().collect();
     while let Some(wanted) = waiting.pop() {
         if needs.contains_key(&wanted.digest) {
             continue;

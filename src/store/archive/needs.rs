@@ -23,7 +23,7 @@ impl Needs {
     pub(super) fn of(contents: &Contents, read: impl Fn(&Descriptor) -> Result<Option<Manifest>>) -> Result<Self> {
         let mut needs = Self::default();
         for item in contents.items().iter().filter(|item| item.is_complete()) {
-            let mut ahead: Vec<Descriptor> = item.root.iter().chain(&item.attached).cloned().collect();
+            let mut ahead: Vec<Descriptor> = item.tops().cloned().collect();
             while let Some(next) = ahead.pop() {
                 if !needs.seen.insert(next.digest) {
                     continue;

@@ -54,7 +54,7 @@ pub enum What {
 /// All that an item consists of: what its name stands for, then what is attached; each manifest before what it refers to.
 pub(super) fn parts(source: &ArchiveSource, item: &Item) -> Result<Vec<Part>> {
     let (mut parts, mut seen) = (Vec::new(), BTreeSet::new());
-    let attached = item.attached.iter().rev().map(|attached| (attached.clone(), true));
+    let attached = item.attachments().rev().map(|attached| (attached.clone(), true));
     let mut waiting: Vec<(Descriptor, bool)> = attached.chain(item.root.iter().map(|root| (root.clone(), false))).collect();
     while let Some((wanted, attached)) = waiting.pop() {
         if !seen.insert(wanted.digest) {

@@ -231,7 +231,7 @@ impl Opened {
     fn image(&self, name: &Reference) -> Result<ImageView> {
         let (set, item) = self.find(name)?;
         let root = item.root.as_ref().filter(|_| item.is_complete()).map(|root| self.manifest(root)).transpose()?;
-        let attached = item.attached.iter().map(|attached| self.manifest(attached)).collect::<Result<Vec<_>>>()?;
+        let attached = item.attachments().map(|attached| self.manifest(attached)).collect::<Result<Vec<_>>>()?;
         let mut volumes = BTreeSet::new();
         root.iter().chain(&attached).for_each(|view| lies_in(view, &mut volumes));
         Ok(ImageView { item: item.clone(), set, root, attached, volumes: volumes.into_iter().collect() })

@@ -17,6 +17,7 @@ use super::files::{self, PART_BYTES, TEMPORARY, Temporary, blocking};
 use super::index::{Entry, Index};
 use super::{Folder, MARKER, MAX_INDEX_BYTES};
 use crate::error::{Error, Kind, Result};
+use crate::image::attachment::subject_of;
 use crate::image::ends::{Moved, Rest};
 use crate::image::name::is_tag;
 use crate::image::place::Location;
@@ -39,6 +40,8 @@ pub struct LayoutSink {
 #[derive(Default)]
 struct Pending {
     names: BTreeMap<Reference, Descriptor>,
+    /// Names of what may be attached to the one image that gets another name, by the tags that they came with.
+    beside: BTreeMap<Reference, Descriptor>,
     attached: BTreeMap<Digest, Descriptor>,
     /// What an index of this run lists already.
     children: BTreeSet<Digest>,
@@ -82,6 +85,31 @@ impl LayoutSink {
             (None, Some(tag)) => name.repository().tagged(tag),
             (None, None) => Ok(name),
         }
+    }
+
+    /// The name that something gets that is attached to an image by this tag: beside that one.
+    fn beside(&self, name: &Reference) -> Result<Option<Reference>> {
+        let tag = name.tag().filter(|tag| self.reference.is_some() && subject_of(tag).is_some());
+        tag.map(|tag| self.name(name)?.repository().tagged(tag)).transpose()
+    }
+
+    /// Notes the name of an image; where the person gave one, there is one image.
+    fn put_name(&self, pending: &mut Pending, name: Reference, root: Descriptor) -> Result<()> {
+        if self.reference.is_some() && pending.names.keys().any(|there| *there != name) {
+            return Err(Error::usage(format!("{}: it is the name of one image, and several are brought", self.place))
+                .hint(format!("write oci:{} to keep their names", self.folder.path.display())));
+        }
+        pending.names.insert(name, root);
+        Ok(())
+    }
+
+    /// Of what may be attached to an image, gives the name of one to what no item has attached: it was asked for itself.
+    fn settle(&self, pending: &mut Pending, contents: &Contents) -> Result<()> {
+        let tagged: BTreeSet<&str> = contents.items().iter().flat_map(|item| &item.tagged).map(|tagged| tagged.tag.as_str()).collect();
+        let (beside, own) =
+            std::mem::take(&mut pending.beside).into_iter().partition(|(name, _)| name.tag().is_some_and(|tag| tagged.contains(tag)));
+        pending.beside = beside;
+        own.into_iter().try_for_each(|(name, root): (Reference, Descriptor)| self.put_name(pending, self.name(&name)?, root))
     }
 
     async fn write(&self, digest: &Digest, mut body: Body, moved: &Moved) -> Result<()> {
@@ -159,14 +187,12 @@ fn prepare(folder: &Folder) -> Result<()> {
 }
 
 /// Adds what a run brought to the index that is there now, and makes all of it durable.
-fn commit(
-    folder: &Folder,
-    reference: Option<&str>,
-    names: &BTreeMap<Reference, Descriptor>,
-    attached: BTreeMap<Digest, Descriptor>,
-) -> Result<()> {
+fn commit(folder: &Folder, reference: Option<&str>, pending: &Pending, attached: BTreeMap<Digest, Descriptor>) -> Result<()> {
     let mut index = folder.index()?;
-    for (name, root) in names {
+    for (name, root) in &pending.beside {
+        index.put(Entry::of_name(name, None, root)?, |entry| entry.name.as_ref() == Some(name));
+    }
+    for (name, root) in &pending.names {
         let is_called_so = |entry: &Entry| reference.is_some() && entry.ref_name.as_deref() == reference;
         index.put(Entry::of_name(name, reference, root)?, |entry| entry.name.as_ref() == Some(name) || is_called_so(entry));
     }
@@ -205,9 +231,10 @@ impl Sink for LayoutSink {
     }
 
     async fn current(&self, name: &Reference) -> Result<Option<Digest>> {
-        let listed = match self.reference.as_deref() {
-            Some(reference) => self.before.called(reference),
-            None => self.before.named(&self.name(name)?),
+        let listed = match (self.reference.as_deref(), self.beside(name)?) {
+            (_, Some(beside)) => self.before.named(&beside),
+            (Some(reference), None) => self.before.called(reference),
+            (None, None) => self.before.named(&self.name(name)?),
         };
         let Some(root) = listed.map(|entry| entry.root.clone()) else { return Ok(None) };
         let folder = self.folder.clone();
@@ -248,23 +275,21 @@ impl Sink for LayoutSink {
     }
 
     async fn point(&self, name: &Reference, root: &Manifest) -> Result<Rest> {
-        let name = self.name(name)?;
         let descriptor = Descriptor { annotations: None, ..root.descriptor().clone() };
-        let mut pending = self.pending();
-        if self.reference.is_some() && pending.names.keys().any(|there| *there != name) {
-            return Err(Error::usage(format!("{}: it is the name of one image, and several are brought", self.place))
-                .hint(format!("write oci:{} to keep their names", self.folder.path.display())));
+        match self.beside(name)? {
+            Some(beside) => drop(self.pending().beside.insert(beside, descriptor)),
+            None => self.put_name(&mut self.pending(), self.name(name)?, descriptor)?,
         }
-        pending.names.insert(name, descriptor);
         Ok(None)
     }
 
     async fn finish(self: Box<Self>, contents: &Contents) -> Result<()> {
         self.prepare().await?;
-        let pending = std::mem::take(&mut *self.pending());
+        let mut pending = std::mem::take(&mut *self.pending());
+        self.settle(&mut pending, contents)?;
         let attached = self.attached(pending.unlisted(), contents).await?;
         let Self { folder, reference, .. } = *self;
-        blocking(move || commit(&folder, reference.as_deref(), &pending.names, attached)).await
+        blocking(move || commit(&folder, reference.as_deref(), &pending, attached)).await
     }
 }
 

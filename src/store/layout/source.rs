@@ -1,7 +1,7 @@
 //! [`LayoutSource`]: an OCI layout that images are read from.
 //!
 //! **Invariants.** A manifest that refers to another and has no name is no image of its own: it is attached to what
-//! it refers to, unless that is not here. Reading never changes the layout.
+//! it refers to, unless that is not here; so is one whose tag says so. Reading never changes the layout.
 //!
 //! *Not here:* the list itself (`index`).
 
@@ -17,10 +17,11 @@ use super::Folder;
 use super::files::{blocking, open, parts, size_of};
 use super::index::{Entry, Index};
 use crate::error::{Error, Result};
+use crate::image::attachment::subject_of;
 use crate::image::name::is_tag;
 use crate::image::place::{Location, digest_tag, layout_name};
 use crate::image::{Body, Contents, Descriptor, Digest, Item, Manifest, Reference, Repository, Source, State};
-use crate::store::family::Family;
+use crate::store::family::{Family, gathered};
 
 /// How many names a message lists.
 const NAMES_SHOWN: usize = 8;
@@ -107,6 +108,15 @@ impl LayoutSource {
                 items.push(self.item(entry, survey)?);
             }
         }
+        let chosen = self.chosen.and_then(|_| items.first()).map(|item| item.origin.clone());
+        if let Some(chosen) = &chosen {
+            let beside = |name: &Reference| name != chosen && name.tag().and_then(subject_of).is_some();
+            for entry in self.index.entries().iter().filter(|entry| entry.name.as_ref().is_some_and(beside)) {
+                items.push(self.item(entry, survey)?);
+            }
+        }
+        let mut items = gathered(Contents::new(items).items().to_vec(), |root| survey.family.tree(root));
+        items.retain(|item| chosen.as_ref().is_none_or(|chosen| item.origin == *chosen));
         Ok(Contents::new(items))
     }
 }

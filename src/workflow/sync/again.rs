@@ -195,6 +195,7 @@ fn sync_of(request: &Request, facts: &SetFacts, made: &Made) -> Result<super::Re
         all_tags: made.all_tags,
         platforms,
         keep_host: false,
+        attachments: Default::default(),
         max_nested_paths: None,
         allow_older: true,
         base: Vec::new(),

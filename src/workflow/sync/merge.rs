@@ -81,6 +81,7 @@ fn sync_of(request: &Request) -> super::Request {
         all_tags: false,
         platforms: Vec::new(),
         keep_host: false,
+        attachments: Default::default(),
         max_nested_paths: None,
         allow_older: true,
         base: Vec::new(),

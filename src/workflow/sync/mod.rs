@@ -17,6 +17,7 @@ pub mod mirror_tars;
 mod origins;
 mod parent;
 mod parent_data;
+mod signatures;
 mod space;
 mod to_archive;
 mod to_place;
@@ -30,12 +31,13 @@ use serde::Serialize;
 use self::origins::Origins;
 pub(super) use self::origins::registry_options;
 pub use self::parent::ParentOutcome;
+pub use self::signatures::Signatures;
 use self::to_archive::Fixed;
 use super::Settings;
 pub use crate::collect::{Blocked, Document, Wish, Wishes};
 use crate::error::{Error, Result};
 use crate::image::place::Location;
-use crate::image::{Digest, Platform};
+use crate::image::{Attachments, Digest, Platform};
 use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Carried, Fate, Plan, Planned, Summary};
 use crate::publish;
@@ -59,6 +61,8 @@ pub struct Request {
     pub platforms: Vec<Platform>,
     /// Whether the origin's host stays as a part of names below a prefix.
     pub keep_host: bool,
+    /// What of what is attached to images travels with them, and what must be there.
+    pub attachments: Attachments,
     /// How many components a path may have at a registry.
     pub max_nested_paths: Option<NonZeroUsize>,
     /// Take sets that are older than the newest one accepted at the destination.
@@ -136,6 +140,9 @@ pub struct Outcome {
     pub depth: Option<Depth>,
     /// What became of each item.
     pub report: Report,
+    /// How many images are signed, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<Signatures>,
     /// What was asked for and is blocked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked: Vec<Blocked>,
@@ -342,6 +349,7 @@ impl Outcome {
             parent_data: None,
             depth: None,
             report: unmoved(plan),
+            signatures: Signatures::of(plan),
             blocked: Vec::new(),
             set: None,
             receipt: None,

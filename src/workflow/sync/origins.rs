@@ -147,7 +147,13 @@ impl Origins {
             Some(wishes) => self.asks_of(wishes).await?,
         };
         let blocked = request.wishes.as_ref().map(|wishes| wishes.blocked.clone()).unwrap_or_default();
-        let choices = Choices { target, platforms: request.platforms.clone(), blocked, jobs: settings.jobs };
+        let choices = Choices {
+            target,
+            platforms: request.platforms.clone(),
+            blocked,
+            attachments: request.attachments.clone(),
+            jobs: settings.jobs,
+        };
         collect(asks, &choices, &settings.monitor).await
     }
 

@@ -19,7 +19,7 @@ use super::parent::{Parent, ParentOutcome, Said};
 use super::{Delta, Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
 use crate::collect::Collected;
 use crate::error::{Error, Result};
-use crate::image::{Contents, Digest, Item, Wanted};
+use crate::image::{Attachments, Contents, Digest, Item, Wanted};
 use crate::monitor::Event;
 use crate::plan::Plan;
 use crate::store::archive::foreign::foreign;
@@ -92,7 +92,7 @@ pub(super) async fn bring(
     let origins = recalling.as_ref().unwrap_or(origins);
     let only = |wanted| Collected { wanted, blocked: Vec::new() };
     let Collected { wanted, blocked } = match (&resumed, &fixed.again) {
-        (Some(unfinished), _) => only(pinned(unfinished, origins)?),
+        (Some(unfinished), _) => only(pinned(unfinished, origins, &request.attachments)?),
         (None, Some(again)) => only(again.wanted.clone()),
         (None, None) => {
             if recalling.is_some() {
@@ -166,17 +166,20 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
     let text = if archive.builds_on_itself() { text } else { format!("{text} alone") };
     // What was begun may hold what another policy refuses.
     let text = if let Some(policy) = policy { format!("{text} {policy}") } else { text };
+    let text = if request.attachments == Attachments::default() { text } else { format!("{text} {:?}", request.attachments) };
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
     Digest::of(text.as_bytes()).hex()
 }
 
 /// The items of an interrupted run, with the digests that it had resolved.
-fn pinned(unfinished: &Unfinished, origins: &Origins) -> Result<Vec<Wanted>> {
+fn pinned(unfinished: &Unfinished, origins: &Origins, attachments: &Attachments) -> Result<Vec<Wanted>> {
     let wanted = |pinned: &Pinned| {
         let gone = || Error::failed("the unfinished run names a source that this one does not have");
         let source = origins.source(pinned.source).ok_or_else(gone)?;
         let (item, name) = (pinned.item.clone(), pinned.item.origin.clone());
-        Ok(Wanted { pinned: true, sparse: !item.wanted.is_empty(), failed: None, item, source, name })
+        // What is attached to one that failed was not looked at.
+        let (pinned, sparse) = (item.is_complete(), !item.wanted.is_empty());
+        Ok(Wanted { pinned, sparse, attachments: attachments.clone(), ..Wanted::new(item, source, name) })
     };
     unfinished.items.iter().filter(|pinned| pinned.item.role.is_content()).map(wanted).collect()
 }

@@ -72,6 +72,7 @@ impl Lab {
             all_tags: false,
             platforms: Vec::new(),
             keep_host: false,
+            attachments: Default::default(),
             max_nested_paths: None,
             allow_older: false,
             base: Vec::new(),

@@ -16,6 +16,7 @@ use super::standing::{By, Standing, Standings};
 use super::tried::Tried;
 use super::{Place, Redirects};
 use crate::error::{Error, Result};
+use crate::image::attachment::subject_of;
 use crate::image::{Body, Contents, Descriptor, Digest, Manifest, Reference, Repository, Source};
 use crate::monitor::{Event, SharedMonitor};
 use crate::store::registry::{Options, Registry};
@@ -74,6 +75,17 @@ impl Redirected {
         tried.end(what)
     }
 
+    /// What the first place has under a tag that is of something attached, or that has the subject; such a tag is as good as a digest.
+    async fn beside(&self, name: &Reference, subject: &Digest) -> Result<Option<Descriptor>> {
+        let alone = self.places(name.repository(), By::Digest)?.len() == 1;
+        let ask = |registry: Registry, at: Repository| async move {
+            let found = registry.resolve(&name.clone().moved(at.clone())).await?;
+            let is_told = alone || found.is_some() || registry.manifest(&at, &Descriptor::new("", *subject, 0)).await?.is_some();
+            Ok(is_told.then_some(found))
+        };
+        Ok(self.first(name.repository(), By::Digest, &format!("image {name}"), ask).await?.flatten())
+    }
+
     /// The places that are asked, in their order; at least one, and none that is blocked.
     fn places(&self, repository: &Repository, by: By) -> Result<Vec<Place>> {
         let (blocked, places): (Vec<Place>, Vec<Place>) =
@@ -118,6 +130,9 @@ impl Source for Redirected {
     }
 
     async fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>> {
+        if let Some((subject, _)) = name.tag().and_then(subject_of) {
+            return self.beside(name, &subject).await;
+        }
         let by = if name.digest().is_some() { By::Digest } else { By::Tag };
         let ask = |registry: Registry, at: Repository| async move { registry.resolve(&name.clone().moved(at)).await };
         self.first(name.repository(), by, &format!("image {name}"), ask).await

@@ -152,6 +152,17 @@ async fn certificates_are_those_of_each_side() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_counts_where_it_is_asked_for() {
+    let Some(scene) = Scene::new().await else { return };
+    std::fs::write(scene.path("reject.json"), r#"{"default":[{"type":"reject"}]}"#).expect("a policy");
+    std::fs::create_dir(scene.path("registries")).expect("a folder");
+    scene.done("-c isc.yaml file://ignored --v2 --policy reject.json --registries.d registries");
+    let refused = scene.run("-c isc.yaml file://disk --v2 --secure-policy --policy reject.json");
+    assert!(refused.code == Some(8) && refused.out.contains("reject.json"), "{refused:?}");
+    scene.done("-c isc.yaml file://kept --v2 --remove-signatures");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn paths_are_joined_and_signatures_stay_away_where_asked() {
     let Some(scene) = Scene::new().await else { return };
     scene.done("-c isc.yaml --workspace file://ws docker://FAR/deep --v2 --max-nested-paths 2 --parallel-images 2 --parallel-layers 1 --image-timeout 1m0s --retry-delay 1s");
