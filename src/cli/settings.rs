@@ -103,6 +103,11 @@ pub(super) struct Trusting {
 }
 
 impl Trusting {
+    /// Lets go of a policy that was named, where none is asked for.
+    pub(super) fn without_unasked(&mut self) -> Option<PathBuf> {
+        if self.secure_policy { None } else { self.policy.take() }
+    }
+
     fn read(self, environment: &Environment) -> Result<Trust> {
         let choice = TrustChoice { secure: self.secure_policy, policy: self.policy, registries_d: self.registries_d };
         Trust::load(environment, &choice)

@@ -87,7 +87,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     redirecting: Redirecting,
     #[command(flatten)]
-    trusting: Trusting,
+    pub(super) trusting: Trusting,
     #[command(flatten)]
     pub(super) state: State,
     #[command(flatten)]

@@ -203,7 +203,14 @@ fn command() -> clap::Command {
 pub(super) fn names() -> std::collections::BTreeSet<String> {
     let mut command = command();
     command.build();
-    let named = |arg: &Arg| arg.get_long_and_visible_aliases().into_iter().flatten().chain(arg.get_all_aliases().into_iter().flatten()).map(str::to_owned).collect::<Vec<_>>();
+    let named = |arg: &Arg| {
+        arg.get_long_and_visible_aliases()
+            .into_iter()
+            .flatten()
+            .chain(arg.get_all_aliases().into_iter().flatten())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     command.get_arguments().flat_map(named).collect()
 }
 

@@ -97,8 +97,10 @@ fn open(way: &mut Way, journal: &Journal, stamp: &str) -> Result<()> {
 
 /// What is asked of a sync.
 fn request(mirror: &mut Mirror, way: &Way, workspace: &Workspace, journal: &Journal) -> Result<Request> {
-    let sync = &mut mirror.sync;
-    sync.state.workspace = Some(workspace.path().to_owned());
+    mirror.sync.state.workspace = Some(workspace.path().to_owned());
+    if let Some(policy) = mirror.sync.trusting.without_unasked() {
+        journal.warn(&format!("--policy {} is ignored without --secure-policy", policy.display()));
+    }
     if let Some(jobs) = mirror.jobs() {
         mirror.sync.moving.jobs = jobs;
     }

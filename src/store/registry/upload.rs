@@ -2,7 +2,8 @@
 //!
 //! **Invariants.** The registry never gets all bytes of a blob whose digest does not match. After a cut the upload
 //! goes on where the registry says that it stands, or begins anew where the registry cannot say; tries are counted
-//! anew after every one that the registry acknowledged bytes of.
+//! anew after every one that the registry acknowledged bytes of, and one that only let others go first counts as little as it
+//! does for other requests.
 //!
 //! *Not here:* whether the blob must be pushed at all, and mounting it (`push`).
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::connection::header::{CONTENT_RANGE, CONTENT_TYPE};
-use super::connection::{Access, HeaderValue, Request, RequestBody, Response};
+use super::connection::{Access, HeaderValue, MAX_LATE, Request, RequestBody, Response};
 use super::feed::Feed;
 use super::host::{Host, answered_digest, is_success, value};
 use super::manifests::same;
@@ -46,6 +47,8 @@ enum Cut {
     Final(Error),
     /// Go on from where the registry stands.
     Resume(Error),
+    /// The same, when the registry has served others.
+    Late(Error),
     /// Begin anew.
     Restart(Error),
 }
@@ -63,12 +66,19 @@ impl<'a> Upload<'a> {
             Some(session) => session,
             None => self.begin().await?,
         };
-        let (mut at, mut furthest, mut tries) = (0, 0, 0);
+        let (mut at, mut furthest, mut tries, mut late) = (0, 0, 0u32, 0);
         loop {
+            let served = self.host.connection.served();
             let (error, resume) = match self.send(&mut session, at).await {
                 Ok(()) => return Ok(()),
                 Err(Cut::Final(error)) => return Err(error),
                 Err(Cut::Resume(error)) => (error, true),
+                Err(Cut::Late(error)) => {
+                    if self.host.connection.served() > served && late < MAX_LATE {
+                        (late, tries) = (late + 1, tries.saturating_sub(1));
+                    }
+                    (error, true)
+                }
                 Err(Cut::Restart(error)) => (error, false),
             };
             if let Some(failure) = self.feed.failure() {
@@ -152,7 +162,8 @@ impl<'a> Upload<'a> {
         let about_name = refusal.has("NAME_INVALID") || refusal.has("NAME_UNKNOWN") || refusal.has("DENIED");
         let error = refusal.into_error();
         match status {
-            401 | 408 | 416 | 429 | 500.. => Cut::Resume(error),
+            429 | 503 => Cut::Late(error),
+            401 | 408 | 416 | 500.. => Cut::Resume(error),
             400 | 404 if !about_name => Cut::Restart(error),
             _ => Cut::Final(error),
         }

@@ -74,7 +74,7 @@ async fn a_first_mirror_goes_to_several_discs() {
     let command = "disc=disc-$OCM_VOLUME_KIND-$OCM_VOLUME_NUMBER; mkdir $disc && cp \"$OCM_VOLUME\" $disc/";
     let made = person.done(&format!("sync -c isc.yaml --volume-size 16MiB --on-volume '{command}' --release staging"));
     let discs = (1..).take_while(|number| person.path(&format!("disc-volume-{number}")).is_dir()).count();
-    assert!(discs >= 3 && made.out.contains("(let go)"), "{discs}: {made:?}");
+    assert!(discs >= 2 && made.out.contains("(let go)"), "{discs}: {made:?}");
     for disc in 1..=discs {
         let left: Vec<_> = std::fs::read_dir(person.path(&format!("disc-volume-{disc}"))).expect("a disc").collect();
         assert!(left.len() == 1 && left[0].as_ref().is_ok_and(|file| file.metadata().is_ok_and(|data| data.len() < 16 << 20)));
@@ -143,7 +143,7 @@ async fn a_disk_that_was_lost_is_written_once_more() {
     let (bytes, name) = (std::fs::read(&volume).expect("bytes"), volume.file_name().expect("a name").to_owned());
     std::fs::remove_file(&volume).expect("lost");
     let missing = person.run("sync disk docker://FAR");
-    assert_eq!(missing.code, Some(5), "{missing:?}");
+    assert!(missing.code != Some(0) && missing.err.contains("disk: there is no ocm archive here"), "{missing:?}");
     person.done("sync --again disk@1 again");
     assert!(std::fs::read(person.path("again").join(name)).expect("the volume") == bytes, "byte for byte");
     person.done("sync again docker://FAR");

@@ -84,7 +84,8 @@ async fn between_registries_each_blob_is_fetched_once_and_pushed_once() {
     let again = lab.sync(&from, &format!("docker://{}", target.host())).await.expect("nothing new");
     assert_eq!((again.class(), again.report.bytes_moved), (Class::Done, 0));
     let (asked, told) = (source.total().requests, target.total().requests);
-    assert!(told <= 2 * 5 && asked <= 3 * 5, "{:?} {:?}", source.log(), target.log());
+    // A tag, the fallback for referrers, and what cosign may have attached.
+    assert!(told <= 2 * 5 && asked <= 6 * 5, "{:?} {:?}", source.log(), target.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,7 @@ use self::pace::{Pace, is_too_much};
 use self::proxy::Proxies;
 use self::request::{Line, Supply};
 use self::response::Context;
+pub use self::retry::MAX_LATE;
 use self::retry::Retries;
 use self::transport::{Order, Transport, describe};
 use crate::environment::Environment;
@@ -129,6 +130,12 @@ impl Connection {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.0.host
+    }
+
+    /// How many requests the host has served so far.
+    #[must_use]
+    pub fn served(&self) -> u64 {
+        self.0.pace.served()
     }
 
     /// Sends a request, with authentication, retries and redirects. Any HTTP status is an answer; an error means that

@@ -19,7 +19,7 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// How many more attempts a request gets because others were served in its place.
-const MAX_LATE: u32 = 8;
+pub const MAX_LATE: u32 = 8;
 
 /// How often a request is made, and who hears of it.
 #[derive(Clone)]

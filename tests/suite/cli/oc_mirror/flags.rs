@@ -66,12 +66,12 @@ async fn versions_and_help_are_results() {
         ("version --output json", "\"gitVersion\": \"v2.0.0"),
         ("--v2 version --output yaml", "gitVersion: v2.0.0"),
         ("--help", "--from <file://DIR>"),
-        ("completion bash", "_oc-mirror"),
+        ("completion bash", "_oc__mirror()"),
     ] {
         let said = scene.done(arguments);
         assert!(said.out.contains(out) && said.err.is_empty(), "{arguments}: {said:?}");
     }
-    assert!(!scene.done("--help").out.contains("OCM_"), "no variable is read under this name");
+    assert!(!scene.done("--help").out.contains("[env: OCM_"), "no variable is read under this name");
 }
 
 #[tokio::test(flavor = "multi_thread")]
