@@ -9,6 +9,7 @@
 pub mod cli;
 pub mod collect;
 pub mod config;
+pub mod durable;
 pub mod environment;
 pub mod error;
 pub mod image;

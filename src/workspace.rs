@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use self::released::{Released, ReleasedFile};
+use crate::durable::write_whole;
 use crate::error::{Error, Result};
 use crate::image::{Digest, Receipt};
 
@@ -205,19 +206,6 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
 /// A receipt as it stands in a file.
 pub fn receipt_document(receipt: &Receipt) -> Result<Vec<u8>> {
     to_json(receipt)
-}
-
-/// Writes a file so that it is there whole or not at all.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io(path.display(), &error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    let mut file = std::fs::File::create(&partial).map_err(failed)?;
-    std::io::Write::write_all(&mut file, bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&partial, path).map_err(failed)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

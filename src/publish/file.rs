@@ -5,19 +5,20 @@
 //!
 //! *Not here:* what is in it (`documents`).
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Result as IoResult, Write as _};
+use std::fs;
+use std::io::{ErrorKind, Result as IoResult};
 use std::path::Path;
 
+use crate::durable::write_whole;
 use crate::error::{Error, Result};
 
 /// Makes the file at `path` hold exactly `bytes`; says whether it held something else, or was not there.
 pub(super) fn place(path: &Path, bytes: &[u8]) -> Result<bool> {
-    let failed = |error: std::io::Error| Error::io(path.display(), &error).hint("name a place that can be written with --workspace");
-    if holds(path, bytes).map_err(failed)? {
+    let hinted = |error: Error| error.hint("name a place that can be written with --workspace");
+    if holds(path, bytes).map_err(|error| hinted(Error::io(path.display(), &error)))? {
         return Ok(false);
     }
-    write(path, bytes).map_err(failed)?;
+    write_whole(path, bytes).map_err(hinted)?;
     Ok(true)
 }
 
@@ -28,19 +29,6 @@ fn holds(path: &Path, bytes: &[u8]) -> IoResult<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> IoResult<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    // `oc apply -f` of the folder passes over a name that ends so.
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let mut file = File::create(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&partial, path)?;
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::sync::{registry_options, rfc3339};
 use super::{Settings, blocking};
+use crate::durable::write_whole;
 use crate::error::{Error, Result};
 use crate::image::attachment::subject_of;
 use crate::image::place::{Location, lists_referrers};
@@ -23,7 +24,7 @@ use crate::monitor::Event;
 use crate::plan::holdings::Holdings;
 use crate::store::registry::Registry;
 use crate::transfer::Class;
-use crate::workspace::{receipt_document, write_whole};
+use crate::workspace::receipt_document;
 
 /// What is to be looked at.
 #[derive(Debug, Clone)]

@@ -18,6 +18,7 @@ use ocm_format::set::{SetFiles, VolumeFile};
 
 use super::foreign::foreign;
 use super::shelf::{KnownSet, Shelf};
+use crate::durable::{folder_of, partial_of, sync_folder, write_whole};
 use crate::error::{Error, Result};
 
 /// Where archives of oc-mirror go.
@@ -94,10 +95,7 @@ fn retell_sums(sums: &Path, folder: &Path, names: &BTreeMap<String, String>) -> 
     if retold == text && to == sums {
         return Ok(());
     }
-    let partial = to.with_extension("sha256.partial");
-    let written = fs::write(&partial, retold).and_then(|()| File::open(&partial)?.sync_all()).and_then(|()| fs::rename(&partial, &to));
-    written.map_err(|error| Error::io(to.display(), &error))?;
-    make_durable(folder)
+    write_whole(&to, retold.as_bytes())
 }
 
 /// Gives a volume the name that oc-mirror would give it.
@@ -105,7 +103,7 @@ fn call(folder: &Path, volume: &VolumeFile) -> Result<PathBuf> {
     let to = folder.join(mirror_name(&volume.header));
     if volume.path != to {
         rename(&volume.path, &to)?;
-        make_durable(folder)?;
+        sync_folder(folder)?;
     }
     Ok(to)
 }
@@ -138,23 +136,21 @@ fn free_name(folder: &Path, file: &Path) -> Result<PathBuf> {
 
 /// Moves a file, to another file system by a copy that is durable before the file is removed.
 fn move_file(from: &Path, to: &Path) -> Result<()> {
-    let folder = to.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(to);
     fs::create_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))?;
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy(from, to)?,
         moved => moved.map_err(|error| Error::io(format!("moving {} to {}", from.display(), to.display()), &error))?,
     }
-    make_durable(folder)
+    sync_folder(folder)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let failed = |error: io::Error| Error::io(format!("copying {} to {}", from.display(), to.display()), &error);
-    let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = to.with_file_name(name);
+    let partial = partial_of(to);
     fs::copy(from, &partial).and_then(|_| File::open(&partial)?.sync_all()).map_err(failed)?;
     rename(&partial, to)?;
-    make_durable(to.parent().unwrap_or(Path::new(".")))?;
+    sync_folder(folder_of(to))?;
     fs::remove_file(from).map_err(|error| Error::io(from.display(), &error))
 }
 
@@ -165,12 +161,4 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
             .hint("move it away: it is no archive that ocm knows"));
     }
     fs::rename(from, to).map_err(|error| Error::io(format!("renaming {} to {}", from.display(), to.display()), &error))
-}
-
-/// Makes the names in a directory durable. Where a file system cannot, its names are as durable as they get.
-fn make_durable(folder: &Path) -> Result<()> {
-    match File::open(folder).and_then(|folder| folder.sync_all()) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        done => done.map_err(|error| Error::io(folder.display(), &error)),
-    }
 }

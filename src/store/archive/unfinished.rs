@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::SCRATCH;
+use crate::durable::write_whole;
 use crate::error::{Error, Result};
 use crate::image::Item;
 
@@ -57,13 +58,8 @@ impl Unfinished {
 
     /// Keeps the plan in `folder`.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        let failed = |error: std::io::Error| Error::io(path(folder).display(), &error);
         let bytes = serde_json::to_vec(self).map_err(|error| Error::failed(format!("the plan: {error}")))?;
-        std::fs::create_dir_all(folder.join(SCRATCH)).map_err(failed)?;
-        let partial = path(folder).with_extension("partial");
-        let mut file = std::fs::File::create(&partial).map_err(failed)?;
-        std::io::Write::write_all(&mut file, &bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-        std::fs::rename(&partial, path(folder)).map_err(failed)
+        write_whole(&path(folder), &bytes)
     }
 
     /// Whether a volume of this set is in the making in `folder`.

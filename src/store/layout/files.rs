@@ -175,15 +175,6 @@ pub(super) fn create_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| Error::io(folder.display(), &error))
 }
 
-/// Makes the names in `folder` durable, where the file system and our rights let us.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    let cannot = [ErrorKind::InvalidInput, ErrorKind::Unsupported, ErrorKind::PermissionDenied, ErrorKind::NotFound];
-    match File::open(folder).and_then(|folder| folder.sync_all()) {
-        Err(error) if !cannot.contains(&error.kind()) => Err(Error::io(folder.display(), &error)),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

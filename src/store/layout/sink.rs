@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use super::files::{self, PART_BYTES, TEMPORARY, Temporary, blocking};
 use super::index::{Entry, Index};
 use super::{Folder, MARKER, MAX_INDEX_BYTES};
+use crate::durable::sync_folder;
 use crate::error::{Error, Kind, Result};
 use crate::image::attachment::subject_of;
 use crate::image::ends::{Moved, Rest};
@@ -200,10 +201,10 @@ fn commit(folder: &Folder, reference: Option<&str>, pending: &Pending, attached:
         index.list(Entry::of_root(referrer)?);
     }
     // `blobs` itself is the directory of no algorithm.
-    ["sha256", "sha512", ""].iter().try_for_each(|algorithm| files::sync_folder(&folder.blobs_path(algorithm)))?;
+    ["sha256", "sha512", ""].iter().try_for_each(|algorithm| sync_folder(&folder.blobs_path(algorithm)))?;
     write_index(folder, &index)?;
-    files::sync_folder(&folder.path)?;
-    folder.path.parent().map_or(Ok(()), files::sync_folder)
+    sync_folder(&folder.path)?;
+    folder.path.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Writes the index, unless that is what is there.

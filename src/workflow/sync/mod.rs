@@ -8,6 +8,7 @@ pub mod again;
 mod base;
 mod command;
 mod configs;
+mod content;
 mod judging;
 mod lacking;
 mod leftover;

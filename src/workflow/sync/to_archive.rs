@@ -11,14 +11,14 @@ use std::time::Duration;
 use super::base::{Far, Needed};
 use super::command::Command;
 use super::configs;
-use super::judging::judged;
+use super::content::content;
 use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::Line;
 use super::origins::Origins;
 use super::parent::{Parent, ParentOutcome, Said};
 use super::{Delta, Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
 use crate::collect::Collected;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image::{Attachments, Contents, Digest, Item, Wanted};
 use crate::monitor::Event;
 use crate::plan::Plan;
@@ -90,25 +90,11 @@ pub(super) async fn bring(
     let known = line.parent.as_ref().map(|parent| parent.resolved(request)).unwrap_or_default();
     let recalling = if known.is_empty() || fixed.again.is_some() { None } else { Some(origins.recalling(request, known)) };
     let origins = recalling.as_ref().unwrap_or(origins);
-    let only = |wanted| Collected { wanted, blocked: Vec::new() };
-    let Collected { wanted, blocked } = match (&resumed, &fixed.again) {
-        (Some(unfinished), _) => only(pinned(unfinished, origins, &request.attachments)?),
-        (None, Some(again)) => only(again.wanted.clone()),
-        (None, None) => {
-            if recalling.is_some() {
-                settings.monitor.event(Event::Note(&format!(
-                    "{}: the last set lacks something; names stay what they were for it, unless --refresh looks them up anew",
-                    folder.display()
-                )));
-            }
-            origins.collect(request, None, settings).await?
-        }
-    };
-    let mut wanted = judged(wanted, request, origins, settings).await;
-    wanted.extend(match &fixed.again {
-        Some(again) => again.kept.clone(),
-        None => configs::wanted(request.documents())?,
-    });
+    if recalling.is_some() && resumed.is_none() {
+        let text = "the last set lacks something; names stay what they were for it, unless --refresh looks them up anew";
+        settings.monitor.event(Event::Note(&format!("{}: {text}", folder.display())));
+    }
+    let Collected { wanted, blocked } = content(request, origins, settings, resumed.as_ref(), fixed.again.as_ref()).await?;
     let parent = line.parent.as_ref().and_then(Parent::source).cloned();
     let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
     new.lock.clone_from(&lock);
@@ -169,19 +155,6 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
     let text = if request.attachments == Attachments::default() { text } else { format!("{text} {:?}", request.attachments) };
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
     Digest::of(text.as_bytes()).hex()
-}
-
-/// The items of an interrupted run, with the digests that it had resolved.
-fn pinned(unfinished: &Unfinished, origins: &Origins, attachments: &Attachments) -> Result<Vec<Wanted>> {
-    let wanted = |pinned: &Pinned| {
-        let gone = || Error::failed("the unfinished run names a source that this one does not have");
-        let source = origins.source(pinned.source).ok_or_else(gone)?;
-        let (item, name) = (pinned.item.clone(), pinned.item.origin.clone());
-        // What is attached to one that failed was not looked at.
-        let (pinned, sparse) = (item.is_complete(), !item.wanted.is_empty());
-        Ok(Wanted { pinned, sparse, attachments: attachments.clone(), ..Wanted::new(item, source, name) })
-    };
-    unfinished.items.iter().filter(|pinned| pinned.item.role.is_content()).map(wanted).collect()
 }
 
 /// A set that is about to be written.

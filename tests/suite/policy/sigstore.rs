@@ -5,10 +5,12 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ocm::image::manifest::OCI_MANIFEST;
+use ocm::transfer::Class;
 use serde_json::{Value, json};
 
 use super::bench::Bench;
 use crate::support::images::{Layout, push};
+use crate::support::registry::Registry;
 use crate::support::tools::{Tool, run};
 
 const COSIGN: &str = "cosign container image signature";
@@ -47,6 +49,35 @@ async fn attach(bench: &Bench, digest: &str, signatures: &[(Vec<u8>, String)]) {
     let root = layout.manifest(OCI_MANIFEST, &json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers }));
     let repository = bench.origin.rsplit_once(':').expect("a tag").0;
     push(&layout, &root, repository, Some(&format!("{}.sig", digest.replace(':', "-")))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_travelled_in_an_archive_counts_there() {
+    let (Some(mut bench), Some(far)) = (Bench::new().await, Registry::start()) else { return };
+    let folder = bench.lab.folder("keys");
+    std::fs::create_dir_all(&folder).expect("a directory");
+    if make(&folder, "good", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]).is_none() {
+        return;
+    }
+    let (digest, name) = (bench.digest(), bench.name());
+    let payload = payload(COSIGN, &digest, name.trim_end_matches(":1"));
+    let signature = sign(&folder, "good", &payload);
+    attach(&bench, &digest, &[(payload, signature)]).await;
+    bench.demand(
+        &json!([{ "type": "sigstoreSigned", "keyPath": folder.join("good.pub"), "signedIdentity": { "type": "matchRepository" } }]),
+    );
+    let (signed, bare, place) = (bench.lab.path("signed"), bench.lab.path("bare"), [bench.place()]);
+    let made = bench.lab.sync(&place, &signed).await.expect("a set");
+    let removed = bench.lab.sync_with(&place, &bare, |request| request.attachments.removed = true).await.expect("a set");
+    assert_eq!((made.class(), removed.class()), (Class::Done, Class::Done), "the registry shows the signature to both");
+    let to = format!("docker://{}", far.host());
+    let pushed = bench.lab.sync(&[signed], &to).await.expect("a run");
+    assert_eq!(pushed.class(), Class::Done, "{:?}", pushed.report);
+    let refused = bench.lab.sync(&[bare], &format!("{to}/bare")).await.expect("a run");
+    assert_eq!(refused.class(), Class::Failed, "the set has no signature to show: {:?}", refused.report);
+    let all = bench.lab.sync_with(&[place[0].trim_end_matches(":1")], &format!("{to}/all"), |request| request.all_tags = true).await;
+    let all = all.expect("a run");
+    assert_eq!((all.class(), all.report.items.len()), (Class::Done, 1), "the tag of the signature is no image: {:?}", all.report);
 }
 
 #[tokio::test(flavor = "multi_thread")]
