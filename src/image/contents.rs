@@ -180,6 +180,17 @@ impl Contents {
         };
         self.items.iter().find(serves)
     }
+
+    /// What this name stands for: the root of an item, or what is attached to one by that tag.
+    #[must_use]
+    pub fn root(&self, name: &Reference) -> Option<&Descriptor> {
+        if let Some(item) = self.find(name) {
+            return item.root.as_ref();
+        }
+        let beside = self.items.iter().filter(|item| item.origin.repository() == name.repository()).flat_map(|item| &item.tagged);
+        let is_it = |tagged: &&Tagged| name.tag() == Some(&tagged.tag) && name.digest().is_none_or(|digest| digest == tagged.root.digest);
+        beside.into_iter().find(is_it).map(|tagged| &tagged.root)
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +208,17 @@ mod tests {
         assert!(contents.find(&origin.clone().pinned(digest)).is_some());
         assert!(contents.find(&origin.clone().pinned(Digest::of(b"other"))).is_none());
         assert!(contents.find(&"quay.io/a/b:2".parse().expect("a name")).is_none());
+    }
+
+    #[test]
+    fn what_is_attached_by_a_tag_is_found_by_it() {
+        let (root, signature) = (Descriptor::new("", Digest::of(b"root"), 4), Descriptor::new("", Digest::of(b"signature"), 9));
+        let tagged = vec![Tagged { tag: "sha256-ab.sig".into(), root: signature.clone() }];
+        let origin: Reference = "quay.io/a/b:1".parse().expect("a name");
+        let contents = Contents::new([Item { root: Some(root.clone()), tagged, ..Item::image(origin.clone()) }]);
+        let stands_for = |name: &str| contents.root(&name.parse().expect("a name"));
+        assert_eq!((contents.root(&origin), stands_for("quay.io/a/b:sha256-ab.sig")), (Some(&root), Some(&signature)));
+        assert_eq!((stands_for("quay.io/a/c:sha256-ab.sig"), stands_for("quay.io/a/b:sha256-cd.sig")), (None, None));
     }
 
     #[test]

@@ -394,7 +394,7 @@ impl Source for ArchiveSource {
     }
 
     async fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>> {
-        Ok(self.inner.contents.find(&name.clone().or_latest()).and_then(|item| item.root.clone()))
+        Ok(self.inner.contents.root(&name.clone().or_latest()).cloned())
     }
 
     async fn manifest(&self, _: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>> {

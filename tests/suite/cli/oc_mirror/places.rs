@@ -104,3 +104,42 @@ async fn a_run_that_was_killed_between_names_is_finished_by_the_next_one() {
     assert_eq!((tars, scene.names("disk/working-dir/sets").len()), (vec!["mirror_000001.tar".to_owned()], 1));
     assert_eq!(scene.ocm.run(&["verify", "disk/mirror_000001.tar"]).code, Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn earlier_sets_go_when_a_person_asks_for_it_and_the_newest_ones_stay() {
+    let Some(scene) = Scene::new().await else { return };
+    for images in [&["one:1"][..], &["one:1", "two:1"], &["one:1", "two:1", "three:1"]] {
+        scene.configure(images);
+        scene.done("-c isc.yaml file://disk --v2");
+    }
+    let sets = || scene.names("disk/working-dir/sets");
+    let prune = |keep: &str, more: &str| scene.ocm.run(&["prune", "--keep", keep, "--workspace", "disk/working-dir", more]);
+    assert_eq!(sets().len(), 2);
+    let dry = prune("1", "--dry-run");
+    assert!(dry.code == Some(0) && dry.out.contains("set 1 of \"disk\"") && dry.out.contains("would go") && sets().len() == 2, "{dry:?}");
+    // What a run that was killed had begun to remove.
+    std::fs::create_dir_all(scene.path("disk/working-dir/sets/.removing-x")).expect("a folder");
+    let pruned = prune("1", "-q");
+    assert!(pruned.code == Some(0) && pruned.out.contains("set 2 of \"disk\"") && pruned.out.contains("1 set, "), "{pruned:?}");
+    assert!(sets().len() == 1 && sets()[0].contains(".g0002-"), "{:?}", sets());
+    assert!(scene.path("disk/mirror_000001.tar").is_file());
+    // The catalogues stay, so the next archive is a delta all the same.
+    assert_eq!(prune("0", "-q").code, Some(0));
+    scene.configure(&["two:1"]);
+    assert!(scene.done("-c isc.yaml file://disk --v2").out.contains("delta"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_is_beside_us_where_its_place_cannot_be_written() {
+    let Some(scene) = Scene::new().await else { return };
+    scene.done("-c isc.yaml file://disk --v2");
+    std::fs::create_dir(scene.path("carried")).expect("a folder");
+    std::fs::copy(scene.path("disk/mirror_000001.tar"), scene.path("carried/mirror_000001.tar")).expect("carried");
+    // As good as a disk that cannot be written, whoever we are.
+    std::fs::write(scene.path("carried/working-dir"), "in the way").expect("a file");
+    let pushed = scene.done("-c isc.yaml --from file://carried docker://FAR --v2");
+    assert!(pushed.out.contains("carried/working-dir cannot be written: state is kept in working-dir"), "{pushed:?}");
+    assert!(scene.names("working-dir/cluster-resources").contains(&"itms-oc-mirror.yaml".to_owned()));
+    let named = scene.run("-c isc.yaml --from file://carried docker://FAR --v2 --workspace file://carried");
+    assert!(named.code == Some(1) && (named.out + &named.err).contains("with --workspace file://DIR"));
+}
