@@ -13,10 +13,10 @@ use crate::workflow::{Reach, Settings, Who};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Registries")]
 pub(super) struct SideFlags {
-    /// USER[:PASSWORD] of registries that are read from
+    /// USER:PASSWORD of registries that are read from
     #[arg(long, hide = true, alias = "screds")]
     src_creds: Option<String>,
-    /// USER[:PASSWORD] of the registry that is written to
+    /// USER:PASSWORD of the registry that is written to
     #[arg(long, hide = true, alias = "dcreds")]
     dest_creds: Option<String>,
     /// Read credentials for registries that are read from in this file
