@@ -188,9 +188,7 @@ impl Listings {
             },
             What::Everything => {
                 let all = listing.ok_or_else(|| unlistable(&ask.source.place()))?;
-                out.extend(
-                    all.items().iter().filter(|item| item.role.is_content()).map(|item| Candidate::listed(&ask.source, item.clone())),
-                );
+                out.extend(all.content().map(|item| Candidate::listed(&ask.source, item.clone())));
             }
         }
         out[before..].iter_mut().for_each(|candidate| candidate.said(&ask.rename, &ask.platforms));

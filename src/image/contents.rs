@@ -170,6 +170,11 @@ impl Contents {
         &self.items
     }
 
+    /// The items that a person asked for, in order: all but those in which a set speaks of itself.
+    pub fn content(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| item.role.is_content())
+    }
+
     /// The item that goes by this name: the same repository, and the tag or digest asked for.
     #[must_use]
     pub fn find(&self, name: &Reference) -> Option<&Item> {

@@ -46,7 +46,7 @@ pub(super) fn index(contents: &Contents, is_here: impl Fn(&Digest) -> bool) -> R
         })
         .collect();
     let mut listed: BTreeSet<Digest> = manifests.iter().map(|root| root.digest).collect();
-    let attached = contents.items().iter().flat_map(|item| &item.attached);
+    let attached = contents.content().flat_map(|item| &item.attached);
     manifests.extend(attached.filter(|referrer| is_here(&referrer.digest) && listed.insert(referrer.digest)).cloned());
     let index = Index { schema_version: 2, media_type: OCI_INDEX, manifests };
     serde_json::to_vec(&index).map(Bytes::from).map_err(|error| Error::failed(format!("index.json: {error}")))
@@ -54,13 +54,13 @@ pub(super) fn index(contents: &Contents, is_here: impl Fn(&Digest) -> bool) -> R
 
 /// What has a name: its full name, its tag, and what it stands for. What is attached by a tag is listed once, if it is at hand.
 fn named(contents: &Contents, is_here: impl Fn(&Digest) -> bool) -> Vec<(String, String, &Descriptor)> {
-    let images = contents.items().iter().filter_map(|item| {
+    let images = contents.content().filter_map(|item| {
         let root = item.root.as_ref()?;
         Some((item.origin.to_string(), tag_of(&item.origin, &root.digest), root))
     });
     let mut named: Vec<_> = images.collect();
     let mut names: BTreeSet<String> = named.iter().map(|(full, ..)| full.clone()).collect();
-    for item in contents.items() {
+    for item in contents.content() {
         for tagged in item.tagged.iter().filter(|tagged| is_here(&tagged.root.digest)) {
             let full = format!("{}:{}", item.origin.repository(), tagged.tag);
             if names.insert(full.clone()) {

@@ -48,7 +48,8 @@ struct Making {
 impl Names {
     /// The names of all items that have a root.
     pub(super) fn of(contents: &Contents) -> Self {
-        let items = || (0u32..).zip(contents.items().iter().take(MAX_ITEMS)).filter_map(|(at, item)| Some((at, item, item.digest()?)));
+        let all = || (0u32..).zip(contents.items().iter().take(MAX_ITEMS)).filter(|(_, item)| item.role.is_content());
+        let items = || all().filter_map(|(at, item)| Some((at, item, item.digest()?)));
         let mut making = Making { children: vec![HashMap::new()] };
         // Directories first: whether a tag is one too shows when all of them are there.
         let homes: Vec<u32> = items().map(|(_, item, _)| making.folder(item.origin.repository())).collect();

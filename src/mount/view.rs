@@ -175,7 +175,7 @@ impl View {
 
     /// How many images are shown.
     pub(super) fn images(&self) -> usize {
-        self.inside.contents().items().iter().filter(|item| item.root.is_some()).count()
+        self.inside.contents().content().filter(|item| item.root.is_some()).count()
     }
 
     /// The layer that a file of `layers` is the plain form of.

@@ -44,15 +44,14 @@ impl Names {
     /// The names of what is complete in `contents`.
     pub(super) fn of(contents: &Contents) -> Self {
         let mut names = Self::default();
-        for (place, item) in contents.items().iter().enumerate() {
-            if let (true, Some(root)) = (item.is_complete(), item.digest()) {
-                let named = names.named(item.origin.repository());
-                named.tags.entry(tag_of(&item.origin, &root)).or_insert(Stands::Item(place));
-                named.items.push(place);
-            }
+        let complete = || contents.items().iter().enumerate().filter(|(_, item)| item.role.is_content() && item.is_complete());
+        for (place, item, root) in complete().filter_map(|(place, item)| Some((place, item, item.digest()?))) {
+            let named = names.named(item.origin.repository());
+            named.tags.entry(tag_of(&item.origin, &root)).or_insert(Stands::Item(place));
+            named.items.push(place);
         }
         // An image of that name goes before.
-        for (place, item) in contents.items().iter().enumerate().filter(|(_, item)| item.is_complete()) {
+        for (place, item) in complete() {
             let tags = &mut names.named(item.origin.repository()).tags;
             for (at, tagged) in item.tagged.iter().enumerate() {
                 tags.entry(tagged.tag.clone()).or_insert(Stands::Tagged(place, at));

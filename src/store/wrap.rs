@@ -179,16 +179,18 @@ impl Source for Recorded {
     }
 }
 
-/// A source in which names stand for what they stood for before.
+/// A source in which names stand for what they stood for before, and which is not asked for what is at hand.
 pub struct Recalling {
     source: Arc<dyn Source>,
     known: Arc<BTreeMap<Reference, Descriptor>>,
+    earlier: Arc<dyn Source>,
 }
 
 impl Recalling {
-    /// The place `source`, which is not asked for the names that are `known`.
-    pub fn of(source: Arc<dyn Source>, known: Arc<BTreeMap<Reference, Descriptor>>) -> Arc<dyn Source> {
-        Arc::new(Self { source, known })
+    /// The place `source`, which is not asked for the names that are `known`, nor for manifests that `earlier` has: a manifest is the
+    /// same wherever it is read.
+    pub fn of(source: Arc<dyn Source>, known: Arc<BTreeMap<Reference, Descriptor>>, earlier: Arc<dyn Source>) -> Arc<dyn Source> {
+        Arc::new(Self { source, known, earlier })
     }
 }
 
@@ -210,6 +212,10 @@ impl Source for Recalling {
     }
 
     async fn manifest(&self, repository: &Repository, wanted: &Descriptor) -> Result<Option<Manifest>> {
+        // What cannot be read there is read where it comes from.
+        if let Ok(Some(manifest)) = self.earlier.manifest(repository, wanted).await {
+            return Ok(Some(manifest));
+        }
         self.source.manifest(repository, wanted).await
     }
 

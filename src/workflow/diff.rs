@@ -98,8 +98,7 @@ impl Listed {
             Location::Registry { .. } => return Err(cannot_list(place, place)),
         };
         let contents = source.contents().await?.unwrap_or_default();
-        let content = contents.items().iter().filter(|item| item.role.is_content());
-        let items = content.map(|item| (item.origin.clone(), item.clone())).collect();
+        let items = contents.content().map(|item| (item.origin.clone(), item.clone())).collect();
         Ok(Self { place: source.place(), content: Content::Source(source), items })
     }
 

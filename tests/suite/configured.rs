@@ -6,9 +6,10 @@ use ocm::config::Blocked;
 use ocm::error::Kind;
 use ocm::image::Rename;
 use ocm::transfer::Class;
-use ocm::workflow::sync::{Outcome, Wish, Wishes};
+use ocm::workflow::sync::{Outcome, Request, Wish, Wishes};
 
 use crate::support::images::{Image, digest_by_skopeo};
+use crate::support::proxy::Proxy;
 use crate::support::registry::Registry;
 use crate::workflows::lab::Lab;
 
@@ -73,6 +74,25 @@ async fn a_set_lists_exactly_what_the_configuration_says() {
     assert_eq!(second.set.expect("a set").items, 2);
     let pushed = scene.lab.sync(&[scene.lab.path("disk")], &format!("docker://{}", scene.far.host())).await.expect("pushed");
     assert_eq!(brought(&pushed), ["team/app:2", "team/tool:1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_with_nothing_new_costs_one_request_an_image() {
+    let Some(scene) = Scene::new().await else { return };
+    let proxy = Proxy::before(scene.near.host());
+    let wish = |name: &str| Wish { place: format!("docker://{}/{name}", proxy.host()).parse().expect("a place"), ..scene.wish(name) };
+    let wishes = Wishes { images: ["team/app:1", "team/app:2", "team/tool:1"].map(wish).into(), ..Wishes::default() };
+    let from: [&str; 0] = [];
+    for expected in [true, false] {
+        proxy.forget();
+        let run = |request: &mut Request| {
+            request.wishes = Some(wishes.clone());
+            request.attachments.removed = true;
+        };
+        let made = scene.lab.sync_with(&from, &scene.lab.path("disk"), run).await.expect("a run");
+        assert_eq!((made.class(), made.set.is_some()), (Class::Done, expected));
+    }
+    assert_eq!(proxy.total().requests, 3, "{:?}", proxy.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

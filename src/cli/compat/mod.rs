@@ -7,7 +7,7 @@
 
 mod arguments;
 mod dry_run;
-mod journal;
+mod log;
 mod mirror;
 mod results;
 mod sides;
@@ -22,7 +22,7 @@ use std::path::Path;
 use clap::Args;
 
 use self::arguments::{Asked, parse};
-use self::journal::Journal;
+use self::log::Log;
 use super::console::Console;
 use super::failure;
 use super::look::Colour;
@@ -87,10 +87,10 @@ pub(super) fn run(arguments: &[OsString], environment: &Environment) -> u8 {
         }
     };
     let runner = Runner { console: Console::of_process(look.colour, environment), environment: environment.clone(), look };
-    let journal = Journal::new(runner.console, look);
-    let done = asked.and_then(|mirror| mirror::run(*mirror, &runner, &journal));
+    let log = Log::new(runner.console, look);
+    let done = asked.and_then(|mirror| mirror::run(*mirror, &runner, &log));
     done.unwrap_or_else(|error| {
-        journal.error(&failure::block(&error));
+        log.error(&failure::block(&error));
         results::code_of(&error)
     })
 }

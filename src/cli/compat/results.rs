@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::journal::log;
+use super::log::in_logs;
 use crate::cli::safe::safe;
 use crate::error::{Error, Kind, Result};
 use crate::image::Role;
@@ -72,7 +72,7 @@ pub(super) fn keep_errors(outcome: &Outcome, working_dir: &Path, stamp: &str) ->
     if text.is_empty() {
         return Ok(None);
     }
-    let path = log(working_dir, &format!("mirroring_errors_{stamp}.txt"));
+    let path = in_logs(working_dir, &format!("mirroring_errors_{stamp}.txt"));
     std::fs::write(&path, text).map_err(|error| Error::io(path.display(), &error))?;
     Ok(Some(path))
 }

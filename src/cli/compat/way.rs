@@ -2,7 +2,7 @@
 //!
 //! **Invariants.** Places are where oc-mirror has them (semantics C.1, H.2).
 //!
-//! *Not here:* making anything there (`journal`, `workflow`).
+//! *Not here:* making anything there (`log`, `workflow`).
 
 use std::fmt;
 use std::path::{Path, PathBuf};

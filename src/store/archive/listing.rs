@@ -189,8 +189,8 @@ pub(super) fn set_line(set: &SetFiles, shelf: Option<&Shelf>) -> SetLine {
         volumes: set.volume_count(),
         parents_here: shelf.map_or(set.header.parent == Parent::None, |shelf| missing_parents(set, shelf.found()).is_empty()),
         stored_bytes: set.volumes.values().map(|volume| volume.footer.file_bytes).sum(),
-        items: contents.items().iter().filter(|item| item.role.is_content()).count(),
-        items_complete: contents.items().iter().filter(|item| item.role.is_content() && item.is_complete()).count(),
+        items: contents.content().count(),
+        items_complete: contents.content().filter(|item| item.is_complete()).count(),
         broken: broken.collect(),
     }
 }
@@ -260,7 +260,7 @@ fn images(source: &ArchiveSource) -> (Vec<ImageLine>, u64) {
     let mut lines = Vec::new();
     let mut weights: BTreeMap<Digest, Weight> = BTreeMap::new();
     for set in source.sets() {
-        for item in set.contents.items().iter().filter(|item| item.role.is_content()) {
+        for item in set.contents.content() {
             let needs = needs(source, item).ok();
             let at = lines.len();
             for (digest, bytes) in needs.iter().flatten() {

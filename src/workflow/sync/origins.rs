@@ -104,8 +104,9 @@ impl Origins {
         Ok(origins)
     }
 
-    /// The same, in which registries answer the names that are `known` with what they stood for before.
-    pub(super) fn recalling(&self, request: &Request, known: BTreeMap<Reference, Descriptor>) -> Self {
+    /// The same, in which registries answer the names that are `known` with what they stood for before, and are not asked for manifests
+    /// that an `earlier` set has.
+    pub(super) fn recalling(&self, request: &Request, known: BTreeMap<Reference, Descriptor>, earlier: &Arc<dyn Source>) -> Self {
         let known = Arc::new(known);
         let mut wrapped: Vec<(Arc<dyn Source>, Arc<dyn Source>)> = Vec::new();
         let mut origins = Vec::new();
@@ -113,7 +114,7 @@ impl Origins {
             let there = wrapped.iter().find(|(source, _)| Arc::ptr_eq(source, &origin.source)).map(|(_, there)| Arc::clone(there));
             let source = match (from, there) {
                 (Location::Registry { .. }, Some(there)) => there,
-                (Location::Registry { .. }, None) => Recalling::of(Arc::clone(&origin.source), Arc::clone(&known)),
+                (Location::Registry { .. }, None) => Recalling::of(Arc::clone(&origin.source), Arc::clone(&known), Arc::clone(earlier)),
                 _ => Arc::clone(&origin.source),
             };
             wrapped.push((Arc::clone(&origin.source), Arc::clone(&source)));

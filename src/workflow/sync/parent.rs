@@ -150,13 +150,12 @@ impl Parent {
 impl Said {
     /// Whether all of this has been said.
     pub(super) fn has(&self, contents: &Contents) -> bool {
-        let content = |contents: &Contents| contents.items().iter().filter(|item| item.role.is_content()).cloned().collect::<Vec<_>>();
         let is_shown = |shown: &BTreeSet<(Reference, Digest)>| {
-            content(contents).iter().all(|item| item.digest().is_some_and(|digest| shown.contains(&(item.origin.clone(), digest))))
+            contents.content().all(|item| item.digest().is_some_and(|digest| shown.contains(&(item.origin.clone(), digest))))
         };
         match self {
             Self::Nothing => false,
-            Self::Listed(listed) => content(listed) == content(contents),
+            Self::Listed(listed) => listed.content().eq(contents.content()),
             Self::Shown(shown) => is_shown(shown),
         }
     }

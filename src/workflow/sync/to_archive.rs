@@ -19,7 +19,7 @@ use super::parent::{Parent, ParentOutcome, Said};
 use super::{Delta, Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
 use crate::collect::Collected;
 use crate::error::Result;
-use crate::image::{Attachments, Contents, Digest, Item, Wanted};
+use crate::image::{Attachments, Contents, Digest, Item, Source, Wanted};
 use crate::monitor::Event;
 use crate::plan::Plan;
 use crate::store::archive::foreign::foreign;
@@ -88,12 +88,14 @@ pub(super) async fn bring(
     let key = request_key(request, &line, &fixed.options, settings.trust.key());
     let resumed = leftover::resumable(folder, &key, settings)?;
     let known = line.parent.as_ref().map(|parent| parent.resolved(request)).unwrap_or_default();
-    let recalling = if known.is_empty() || fixed.again.is_some() { None } else { Some(origins.recalling(request, known)) };
-    let origins = recalling.as_ref().unwrap_or(origins);
-    if recalling.is_some() && resumed.is_none() {
+    let earlier = line.parent.as_ref().and_then(Parent::source).filter(|_| fixed.again.is_none());
+    let earlier = earlier.map(|source| Arc::new(source.clone()) as Arc<dyn Source>);
+    if !known.is_empty() && resumed.is_none() && fixed.again.is_none() {
         let text = "the last set lacks something; names stay what they were for it, unless --refresh looks them up anew";
         settings.monitor.event(Event::Note(&format!("{}: {text}", folder.display())));
     }
+    let recalling = earlier.map(|earlier| origins.recalling(request, known, &earlier));
+    let origins = recalling.as_ref().unwrap_or(origins);
     let Collected { wanted, blocked } = content(request, origins, settings, resumed.as_ref(), fixed.again.as_ref()).await?;
     let parent = line.parent.as_ref().and_then(Parent::source).cloned();
     let (mut new, mut draft) = Draft::new(request, folder, settings, workspace, line, resumed, key, &wanted, origins)?;
@@ -382,7 +384,7 @@ impl Draft {
             sha256: volume.sum,
             released: released.contains(&volume.number),
         };
-        let items: Vec<&Item> = written.contents.items().iter().filter(|item| item.role.is_content()).collect();
+        let items: Vec<&Item> = written.contents.content().collect();
         SetOutcome {
             lineage,
             id: self.unfinished.set.clone(),
@@ -423,7 +425,7 @@ fn from(request: &Request, wanted: &[Wanted], inherited: &Contents, origins: &Or
 
 /// What is listed for a person, without what a set says of itself.
 fn content_of(contents: &Contents) -> Contents {
-    Contents::new(contents.items().iter().filter(|item| item.role.is_content()).cloned())
+    Contents::new(contents.content().cloned())
 }
 
 /// The id of a set: everything that determines it, as a hash.

@@ -6,6 +6,8 @@ use crate::support::registry::{PASSWORD, Registry, USER};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_is_refused_with_code_1_before_any_work() {
     let Some(scene) = Scene::new().await else { return };
+    let empty = "kind: ImageSetConfiguration\napiVersion: mirror.openshift.io/v2alpha1\nmirror: {}\n";
+    std::fs::write(scene.path("empty.yaml"), empty).expect("a configuration");
     for (arguments, why) in [
         ("file://disk --v2", "use the --config flag it is mandatory"),
         ("--v2", "use the --config flag it is mandatory"),
@@ -20,6 +22,7 @@ async fn what_cannot_be_is_refused_with_code_1_before_any_work() {
         ("-c isc.yaml file://disk --no-such-flag", "--no-such-flag"),
         ("-c isc.yaml file://disk --src-username me", "--src-username and --src-password go together"),
         ("-c gone.yaml file://disk", "gone.yaml"),
+        ("-c empty.yaml file://disk", "no images to copy"),
         ("list operators --catalogs --version 4.18", "list: not supported yet"),
         ("delete --generate -c isc.yaml docker://FAR", "delete: not supported yet"),
     ] {

@@ -1,4 +1,4 @@
-//! [`Journal`]: what a run says, line by line with its time, on stdout and in `logs/oc-mirror-TIME.log`.
+//! [`Log`]: what a run says, line by line with its time, on stdout and in `logs/oc-mirror-TIME.log`.
 //!
 //! **Invariants.** A line looks as those of oc-mirror do. Before the file is there, lines go to stderr (oc-mirror behaviour,
 //! working directory); with `-o json`, stdout has the document alone.
@@ -19,21 +19,21 @@ use crate::monitor::{Event, Monitor, SharedMonitor};
 
 /// What a run says.
 #[derive(Clone)]
-pub(super) struct Journal {
+pub(super) struct Log {
     console: Console,
     look: Look,
     file: Arc<Mutex<Option<File>>>,
 }
 
-impl Journal {
-    /// A journal without a file.
+impl Log {
+    /// A log without a file.
     pub(super) fn new(console: Console, look: Look) -> Self {
         Self { console, look, file: Arc::default() }
     }
 
     /// Keeps what is said in a new file below `working_dir` from now on. `stamp` is the time of the run.
     pub(super) fn keep_in(&self, working_dir: &Path, stamp: &str) -> Result<()> {
-        let path = log(working_dir, &format!("oc-mirror-{stamp}.log"));
+        let path = in_logs(working_dir, &format!("oc-mirror-{stamp}.log"));
         let folder = path.parent().unwrap_or(working_dir);
         let file = std::fs::create_dir_all(folder).and_then(|()| File::create(&path));
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.map_err(|error| Error::io(path.display(), &error))?);
@@ -72,42 +72,42 @@ impl Journal {
             }
         }
         if let Some(file) = file.as_mut() {
-            // A journal that cannot be written must not stop the run either.
+            // A log that cannot be written must not stop the run either.
             let _full = file.write_all(lines.as_bytes());
         }
     }
 
     /// A monitor that keeps what `inner` hears. `to` is what images are copied to, as oc-mirror calls it.
     pub(super) fn hearing(&self, inner: SharedMonitor, to: String) -> SharedMonitor {
-        Arc::new(Hearing { journal: self.clone(), inner, to })
+        Arc::new(Hearing { log: self.clone(), inner, to })
     }
 }
 
 /// A file below `logs`.
-pub(super) fn log(working_dir: &Path, name: &str) -> PathBuf {
+pub(super) fn in_logs(working_dir: &Path, name: &str) -> PathBuf {
     working_dir.join("logs").join(name)
 }
 
-/// Hears a run, for the journal and for the bars.
+/// Hears a run, for the log and for the bars.
 struct Hearing {
-    journal: Journal,
+    log: Log,
     inner: SharedMonitor,
     to: String,
 }
 
 impl Monitor for Hearing {
     fn event(&self, event: Event<'_>) {
-        let (journal, to) = (&self.journal, &self.to);
+        let (log, to) = (&self.log, &self.to);
         match event {
-            Event::Note(text) => journal.note("[INFO]   :", text),
-            Event::Warning(text) => journal.note("[WARN]   :", text),
+            Event::Note(text) => log.note("[INFO]   :", text),
+            Event::Warning(text) => log.note("[WARN]   :", text),
             Event::Ended { image, .. } if image.starts_with(OWN_HOST) => {}
-            Event::Ended { image, complete: true } => journal.note("[INFO]   :", &format!("Success copying {image} ➡️  {to}")),
-            Event::Ended { image, complete: false } => journal.note("[ERROR]  :", &format!("Failed to copy {image} ➡️  {to}")),
+            Event::Ended { image, complete: true } => log.note("[INFO]   :", &format!("Success copying {image} ➡️  {to}")),
+            Event::Ended { image, complete: false } => log.note("[ERROR]  :", &format!("Failed to copy {image} ➡️  {to}")),
             _ => {}
         }
-        // Without bars, the journal has said it.
-        if self.journal.console.terminal || !matches!(event, Event::Note(_) | Event::Warning(_)) {
+        // Without bars, the log has said it.
+        if self.log.console.terminal || !matches!(event, Event::Note(_) | Event::Warning(_)) {
             self.inner.event(event);
         }
     }
