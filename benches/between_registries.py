@@ -1,10 +1,8 @@
 """Registry -> registry: large images, and many small ones on one base; with what goes over the wire."""
 
-import collections
-import re
-
 import images
 import table
+import wire
 from lab import MIB, Contestant, in_turn
 
 
@@ -14,14 +12,14 @@ def measure(lab, layout, goals):
     table.contest("large images", figures)
     if "regctl" in figures:
         goals.at_most("registry -> registry: of the time of regctl", figures["ocm"].wall / figures["regctl"].wall, 0.9)
-    wire(lab, layout, goals)
+    on_the_wire(lab, layout, goals)
     small = images.make_small(lab.fresh("small"))
     figures = contest(lab, small, ("ocm", "skopeo", "crane", "regctl"))
     table.contest(f"{len(small.images)} small images on one base", figures)
     for rival in ("skopeo", "crane"):
         if rival in figures:
             goals.at_most(f"{len(small.images)} small images: of the time of {rival}", figures["ocm"].wall / figures[rival].wall, 0.5)
-    wire(lab, small, None)
+    on_the_wire(lab, small, None)
     lab.remove(small.folder)
 
 
@@ -71,7 +69,7 @@ def ocm(lab, upstream, names, host):
     return [lab.tools["ocm"], "sync", "-q", *(f"docker://{upstream}/{name}" for name in names), f"docker://{host}"]
 
 
-def wire(lab, layout, goals):
+def on_the_wire(lab, layout, goals):
     """What ocm asks for, counted by the logs of both registries."""
     with lab.registry(log=True) as upstream, lab.registry(log=True) as target:
         names = images.push(layout, upstream.host)
@@ -79,14 +77,11 @@ def wire(lab, layout, goals):
         lab.run(ocm(lab, upstream.host, names, target.host))
         asked, pushed = upstream.requests()[before:], target.requests()
     sizes = layout.blobs()
-    fetched = sum(sent for method, path, _, sent in asked if method == "GET" and "/blobs/" in path)
-    digests = [re.search(r"digest=(sha256(?::|%3A)[0-9a-f]+)", path) for method, path, status, _ in pushed if method == "PUT" and status == 201]
-    sent = sum(sizes.get(found[1].replace("%3A", ":"), 0) for found in digests if found)
-    mounts = sum(method == "POST" and "mount=" in path and status == 201 for method, path, status, _ in pushed)
-    count = lambda requests: ", ".join(f"{n} {method}" for method, n in collections.Counter(r[0] for r in requests).most_common())
-    print(f"    ocm: {fetched / MIB:.0f} MiB of blobs fetched, {sent / MIB:.0f} MiB pushed, {mounts} mounts;", end=" ")
+    _, fetched = wire.blobs_fetched(asked)
+    sent = sum(sizes.get(digest, 0) * times for digest, times in wire.blobs_pushed(pushed).items())
+    print(f"    ocm: {fetched / MIB:.0f} MiB of blobs fetched, {sent / MIB:.0f} MiB pushed, {wire.mounts(pushed)} mounts;", end=" ")
     print(f"all blobs once have {sum(sizes.values()) / MIB:.0f} MiB, counted by image {layout.counted_by_image() / MIB:.0f} MiB")
-    print(f"    requests: {count(asked)} of the source; {count(pushed)} of the target")
+    print(f"    requests: {wire.by_method(asked)} of the source; {wire.by_method(pushed)} of the target")
     if goals:
         goals.at_most("registry -> registry: bytes fetched, of all blobs once", fetched / sum(sizes.values()), 1.0)
         goals.at_most("registry -> registry: bytes pushed, of all blobs once", sent / sum(sizes.values()), 1.0)

@@ -99,10 +99,10 @@ class Lab:
         shutil.rmtree(state, ignore_errors=True)
         return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, durable)
 
-    def compete(self, contestants):
+    def compete(self, contestants, runs=None):
         """The medians of all, which run in turns."""
         samples = {contestant.name: [] for contestant in contestants}
-        for turn in range(self.runs + 1):
+        for turn in range((runs or self.runs) + 1):
             for contestant in contestants:
                 sample = self.run(contestant.prepare())
                 contestant.clear()

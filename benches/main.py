@@ -6,6 +6,7 @@ import tempfile
 
 import archive
 import between_registries
+import configured
 import delta
 import images
 import mounted
@@ -16,7 +17,7 @@ import to_archive
 import to_registry
 from lab import MIB, Lab
 
-AREAS = ("to_archive", "to_registry", "between_registries", "archive", "replay", "delta", "mount", "serve")
+AREAS = ("to_archive", "to_registry", "between_registries", "configured", "archive", "replay", "delta", "mount", "serve")
 
 
 def arguments():
@@ -52,6 +53,7 @@ def main():
             "to_archive": lambda: to_archive.measure(lab, layout, goals),
             "to_registry": lambda: to_registry.measure(lab, layout, goals),
             "between_registries": lambda: between_registries.measure(lab, layout, goals),
+            "configured": lambda: configured.measure(lab, layout, goals),
             "archive": lambda: archive.measure(lab, layout, asked.reader, goals),
             "replay": lambda: replay.measure(lab, layout, goals),
             "delta": lambda: measure_delta(lab, layout, asked.next, goals),

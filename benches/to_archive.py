@@ -28,10 +28,15 @@ def measure(lab, layout, goals):
 def contestants(lab, host, names):
     """Everybody who brings all images into one fresh folder."""
     place = lab.fresh("disk")
+    ways = {"ocm": lambda: [lab.tools["ocm"], "sync", "-q", *KEEP, *sources(host, names), str(place)], **rivals(lab, host, names, place)}
+    return [Contestant(name, way, lambda: lab.remove(place)) for name, way in ways.items() if lab.has(name)]
+
+
+def rivals(lab, host, names, place):
+    """What those beside ocm do, as functions: an OCI layout with all images."""
     tag = lambda name: name.rsplit("/", 1)[1].split(":")[0]
     tls = f"reg={host},tls=disabled"
-    ways = {
-        "ocm": lambda: [lab.tools["ocm"], "sync", "-q", *KEEP, *sources(host, names), str(place)],
+    return {
         "regctl": lambda: in_turn(
             [lab.tools["regctl"], "--host", tls, "image", "copy", f"{host}/{name}", f"ocidir://{place}:{tag(name)}"] for name in names
         ),
@@ -41,7 +46,6 @@ def contestants(lab, host, names):
             for name in names
         ),
     }
-    return [Contestant(name, way, lambda: lab.remove(place)) for name, way in ways.items() if lab.has(name)]
 
 
 def again(lab, host, names, goals):
