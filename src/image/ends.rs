@@ -70,6 +70,11 @@ pub trait Sink: Send + Sync {
     /// once; in a registry it is brought or mounted for each.
     fn shares_blobs(&self) -> bool;
 
+    /// Whether [`Sink::point`] brings the manifest along, so that one that gets a name need not be brought before (a registry).
+    fn names_bring_manifests(&self) -> bool {
+        false
+    }
+
     /// What a name stands for here now, with everything that it refers to; `None` where it must be brought. An
     /// archive in the making has no names yet and always answers `None`.
     async fn current(&self, name: &Reference) -> Result<Option<Digest>>;

@@ -44,6 +44,11 @@ impl<'a> Seek<'a> {
         (!self.sink.shares_blobs()).then(|| to.clone())
     }
 
+    /// Whether a manifest that gets a name is brought by that.
+    pub(super) fn names_bring_manifests(&self) -> bool {
+        self.sink.names_bring_manifests()
+    }
+
     /// Whether the name stands for `root` at the destination, with all that belongs to it.
     pub(super) async fn stands_for(&self, name: &Reference, root: &Digest) -> Result<bool> {
         let _turn = self.turn().await;

@@ -139,12 +139,23 @@ impl Builder<'_> {
             if after.is_empty() && self.stock.has_manifest(&key) {
                 continue;
             }
+            if self.comes_with_name(manifest) {
+                self.steps.sum.manifests += 1;
+                continue;
+            }
             after.extend(manifest.subject().and_then(|subject| self.steps.manifests.get(own.get(&subject.digest)?)));
             let work = Work::Manifest { manifest: manifest.clone(), to: self.wanted.name.repository().clone() };
             self.steps.sum.manifests += 1;
             let step = self.steps.add(self.at, work, after.into_iter().collect());
             self.steps.manifests.insert(key, step);
         }
+    }
+
+    /// Whether a manifest is brought by the image's own name. What refers to the root must find it there before.
+    fn comes_with_name(&self, manifest: &Manifest) -> bool {
+        let walked = self.walked;
+        let is_root = walked.root.digest == manifest.digest() && !walked.current && walked.attached.is_empty();
+        is_root && self.wanted.name.tag().is_some() && self.seek.names_bring_manifests()
     }
 
     /// The tags of what is attached, so that they are there before the image can be seen.

@@ -284,6 +284,10 @@ impl Sink for DryRun {
         self.sink.shares_blobs()
     }
 
+    fn names_bring_manifests(&self) -> bool {
+        self.sink.names_bring_manifests()
+    }
+
     async fn current(&self, name: &Reference) -> Result<Option<Digest>> {
         self.sink.current(name).await
     }

@@ -145,6 +145,10 @@ impl Sink for RegistrySink {
         false
     }
 
+    fn names_bring_manifests(&self) -> bool {
+        true
+    }
+
     async fn current(&self, name: &Reference) -> Result<Option<Digest>> {
         let name = match name.tag() {
             Some(tag) => name.repository().tagged(tag)?,
@@ -203,6 +207,7 @@ impl Sink for RegistrySink {
             self.warn_unlisted(name.repository(), &root.digest());
         }
         self.put_under(name.repository(), tag, root).await?;
+        self.known.note(root.digest(), name.repository());
         Ok(None)
     }
 

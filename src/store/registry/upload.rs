@@ -69,22 +69,25 @@ impl<'a> Upload<'a> {
         let (mut at, mut furthest, mut tries, mut late) = (0, 0, 0u32, 0);
         loop {
             let served = self.host.connection.served();
-            let (error, resume) = match self.send(&mut session, at).await {
+            let (error, resume, busy) = match self.send(&mut session, at).await {
                 Ok(()) => return Ok(()),
                 Err(Cut::Final(error)) => return Err(error),
-                Err(Cut::Resume(error)) => (error, true),
+                Err(Cut::Resume(error)) => (error, true, false),
                 Err(Cut::Late(error)) => {
                     if self.host.connection.served() > served && late < MAX_LATE {
                         (late, tries) = (late + 1, tries.saturating_sub(1));
                     }
-                    (error, true)
+                    (error, true, true)
                 }
-                Err(Cut::Restart(error)) => (error, false),
+                Err(Cut::Restart(error)) => (error, false, false),
             };
             if let Some(failure) = self.feed.failure() {
                 return Err(failure.context(&self.what));
             }
             self.host.again(&self.what, error, &mut tries).await?;
+            if busy {
+                self.host.connection.turn().await;
+            }
             at = if resume { self.acknowledged(&mut session).await } else { 0 };
             if at == 0 {
                 session = self.begin().await?;

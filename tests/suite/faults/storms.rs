@@ -102,7 +102,8 @@ async fn a_registry_that_answers_so_many_requests_a_second_is_asked_no_faster() 
     // It had to be told now and then, and not for each request.
     let refused = near.total().requests.saturating_sub(12 * 8);
     assert!(refused <= 12 * 8, "{:?}", near.log());
-    // One that names no time.
+    // One that names no time, with the retries of oc-mirror.
+    fleet.lab.settings.retry_times = 5;
     fleet.lab.settings.retry_delay = Some(Duration::from_millis(150));
     let behind = Proxy::with(far.host(), limited(15, Duration::from_millis(200), false));
     let pushed = fleet.run(fleet.all(&near.host()), &[fleet.lab.path("disk")], &format!("docker://{}/m", behind.host())).await;

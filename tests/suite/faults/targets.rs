@@ -78,6 +78,8 @@ async fn between_registries_each_blob_is_fetched_once_and_pushed_once() {
     assert!(pushed >= unique && pushed < unique + 20_000, "{pushed} of {unique}");
     let mounted = target.log().iter().filter(|line| line.contains("mount=")).count();
     assert_eq!(mounted, 4, "the base is taken over four times");
+    let manifests = target.log().iter().filter(|line| line.starts_with("PUT") && line.contains("/manifests/")).count();
+    assert_eq!(manifests, 5, "a manifest is put once, under its tag: {:?}", target.log());
     for proxy in [&source, &target] {
         proxy.forget();
     }

@@ -138,6 +138,11 @@ impl Connection {
         self.0.pace.served()
     }
 
+    /// Waits until the host bears one more request, as all others do; for who then sends a body that streams.
+    pub async fn turn(&self) {
+        self.0.pace.place(false).await;
+    }
+
     /// Sends a request, with authentication, retries and redirects. Any HTTP status is an answer; an error means that
     /// there was none, and names the host, what was asked, and how often it was tried.
     pub async fn send(&self, request: Request) -> Result<Response> {
