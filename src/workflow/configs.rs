@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Settings, blocking, shelf};
+use crate::collect::Document;
 use crate::config::MAX_BYTES;
 use crate::error::{Error, Result};
 use crate::image::artifact::TITLE;
@@ -10,17 +11,8 @@ use crate::image::{Blob, Role, Source};
 use crate::store::archive::listing;
 use crate::workspace::Workspace;
 
-/// A configuration that a set was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptConfig {
-    /// What its file was called.
-    pub name: String,
-    /// The file as it was.
-    pub text: String,
-}
-
 /// The configurations of a set, in the order in which they were named.
-pub async fn configs(path: &Path, generation: Option<u32>, settings: &Settings) -> Result<Vec<KeptConfig>> {
+pub async fn configs(path: &Path, generation: Option<u32>, settings: &Settings) -> Result<Vec<Document>> {
     let (folder, workspace) = (path.to_owned(), Workspace::new(settings.workspace()));
     let source = std::sync::Arc::new(blocking(move || listing::source(&shelf(&folder, &workspace)?, generation)).await?);
     let mut configs = Vec::new();
@@ -33,7 +25,7 @@ pub async fn configs(path: &Path, generation: Option<u32>, settings: &Settings) 
         let body = Blob::new(source.clone(), repository.clone(), layer).whole().await?;
         let bytes = body.collect(MAX_BYTES as u64, &what).await?;
         let text = String::from_utf8(bytes.to_vec()).map_err(|_| Error::damaged(format!("{what}: it is no text")))?;
-        configs.push(KeptConfig { name, text });
+        configs.push(Document { name, text });
     }
     Ok(configs)
 }

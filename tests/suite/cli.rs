@@ -54,6 +54,16 @@ impl Ocm {
     }
 }
 
+/// What `ocm plan` says of an image that is nowhere, with these variables and arguments.
+pub(crate) fn plan(home: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ocm"));
+    command.arg("plan").args(arguments).args(["docker://origin.invalid/a:1", "disk", "--retry-times", "0"]);
+    command.env_clear().env("HOME", home).current_dir(home).envs(variables.iter().copied());
+    let output = command.output().expect("ocm runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
 /// What the program said.
 #[derive(Debug)]
 struct Said {

@@ -62,23 +62,25 @@ impl Lists<'_> {
                 lacking += 1;
             }
         }
-        let files = [("mapping.txt", mapping), ("missing.txt", missing)];
+        let (of_all, of_lacking) = (folder.join("mapping.txt"), folder.join("missing.txt"));
         std::fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
-        for (name, text) in &files {
-            let path = folder.join(name);
-            match text.is_empty() && *name != "mapping.txt" {
-                true => remove(&path)?,
-                false => std::fs::write(&path, text).map_err(|error| Error::io(path.display(), &error))?,
-            }
+        write(&of_all, &mapping)?;
+        if lacking == 0 {
+            remove(&of_lacking)?;
+            return Ok(Written { mapping: of_all, images, missing: None });
         }
-        let missing = (lacking > 0).then(|| (folder.join("missing.txt"), lacking));
-        Ok(Written { mapping: folder.join("mapping.txt"), images, missing })
+        write(&of_lacking, &missing)?;
+        Ok(Written { mapping: of_all, images, missing: Some((of_lacking, lacking)) })
     }
 
     /// Where oc-mirror would have an image in between.
     fn cache(&self) -> Target {
         Target::of(&format!("localhost:{}", self.port), None, false)
     }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).map_err(|error| Error::io(path.display(), &error))
 }
 
 /// Takes away what an earlier run has left.

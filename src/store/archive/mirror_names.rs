@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use ocm_format::layout::{Header, Id};
+use ocm_format::layout::{Header, Id, VolumeKind};
 use ocm_format::set::name::{file_name, stem};
 use ocm_format::set::{SetFiles, VolumeFile};
 
@@ -111,7 +111,9 @@ fn call(folder: &Path, volume: &VolumeFile) -> Result<PathBuf> {
 fn move_set(folder: &Path, set: &SetFiles, lineage: &str, to: &Path) -> Result<()> {
     fs::create_dir_all(to).map_err(|error| Error::io(to.display(), &error))?;
     let sums = sums_of(folder, lineage, &set.header);
-    let own = set.volumes.values().map(|volume| (mirror_name(&volume.header), file_name(lineage, &volume.header)));
+    // All of its volumes: a run that was killed may have moved some already.
+    let volumes = (1..=set.volume_count().unwrap_or_default()).map(|number| Header { number, kind: VolumeKind::Data, ..set.header });
+    let own = volumes.map(|volume| (mirror_name(&volume), file_name(lineage, &volume)));
     retell_sums(&sums, to, &own.collect())?;
     let files = [&set.volumes, &set.catalogues, &set.parity].into_iter().flat_map(BTreeMap::values).chain(&set.spares);
     let files = files.map(|file| (&file.path, &file.header)).chain(set.broken.iter().map(|file| (&file.path, &file.header)));

@@ -1,17 +1,8 @@
 //! The options of `ocm sync` and `ocm plan`.
 
 use std::path::Path;
-use std::process::Command;
 
-/// What `ocm plan` says with these variables and arguments.
-fn plan(home: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ocm"));
-    command.arg("plan").args(arguments).args(["docker://origin.invalid/a:1", "disk", "--retry-times", "0"]);
-    command.env_clear().env("HOME", home).current_dir(home).envs(variables.iter().copied());
-    let output = command.output().expect("ocm runs");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
-}
+use crate::cli::plan;
 
 #[test]
 fn a_policy_that_is_not_there_or_wrong_stops_a_run_before_it_begins() {

@@ -2,10 +2,11 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ocm::environment::Environment;
 use ocm::workflow::Redirects;
+
+use crate::cli::plan;
 
 /// The files that containers/image tests itself with, below `$OCM_TEST_DATA`, and whether ocm takes them.
 const FILES: [(&str, Result<(), &str>); 20] = [
@@ -51,16 +52,6 @@ fn files_of_others_are_taken_and_refused_as_by_their_own_library() {
         }
     }
     load(&folder.join("registries.conf")).map_or_else(|error| assert!(error.to_string().contains("not there"), "{error}"), drop);
-}
-
-/// What `ocm` says of a plan with these variables and arguments.
-fn plan(home: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ocm"));
-    command.arg("plan").args(arguments).args(["docker://origin.invalid/a:1", "disk", "--retry-times", "0"]);
-    command.env_clear().env("HOME", home).current_dir(home).envs(variables.iter().copied());
-    let output = command.output().expect("ocm runs");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where things are: exactly the newest set in the directory, earlier ones in the workspace, foreign archives aside.
 
 use super::Scene;
+use crate::support::images::{Image, Layout, push};
 
 /// The first block of an archive as oc-mirror writes one.
 fn foreign() -> Vec<u8> {
@@ -142,4 +143,25 @@ async fn state_is_beside_us_where_its_place_cannot_be_written() {
     assert!(scene.names("working-dir/cluster-resources").contains(&"itms-oc-mirror.yaml".to_owned()));
     let named = scene.run("-c isc.yaml --from file://carried docker://FAR --v2 --workspace file://carried");
     assert!(named.code == Some(1) && (named.out + &named.err).contains("with --workspace file://DIR"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_of_which_a_killed_run_has_moved_a_part_keeps_its_sums() {
+    let Some(scene) = Scene::new().await else { return };
+    let layout = Layout::new();
+    let root = layout.image(&Image::generated(9, 40 << 20));
+    push(&layout, &root, &format!("{}/team/large", scene.near.host()), Some("1")).await;
+    scene.configure(&["large:1"]);
+    scene.done("-c isc.yaml file://disk --v2 --volume-size 16MiB");
+    assert!(scene.path("disk/mirror_000002.tar").is_file());
+    let sums = scene.names("disk").into_iter().find(|name| name.ends_with(".sha256")).expect("sums");
+    let stem = sums.trim_end_matches(".sha256");
+    // As a run leaves it that is killed after it moved the first volume.
+    let moved = scene.path("disk/working-dir/sets").join(stem);
+    std::fs::create_dir_all(&moved).expect("a folder");
+    std::fs::rename(scene.path("disk/mirror_000001.tar"), moved.join(format!("{stem}.v001.ocm.tar"))).expect("moved");
+    scene.ocm.run(&["sync", "-c", "isc.yaml", "--full", "disk", "--workspace", "disk/working-dir"]);
+    scene.done("-c isc.yaml file://disk --v2");
+    let checked = std::process::Command::new("sha256sum").args(["-c", &sums]).current_dir(&moved).output().expect("sha256sum");
+    assert!(checked.status.success(), "{checked:?}");
 }
