@@ -7,13 +7,13 @@ use std::path::Path;
 
 use ocm::error::Error;
 use ocm::image::{Digest, Receipt};
-use ocm::transfer::Class;
+use ocm::transfer;
 use ocm::workflow::receipt::{Outcome, Request, receipt};
 
 use crate::support::fault::Fault;
 use crate::support::images::{Image, Layout};
 use crate::support::layers::Layer;
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Class, Proxy};
 use crate::support::registry::Registry;
 use crate::workflows::lab::Lab;
 
@@ -59,6 +59,28 @@ async fn the_receipt_of_a_push_says_what_the_destination_holds_also_of_what_was_
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_like_the_one_before_asks_the_destination_for_no_manifest() {
+    let (Some(near), Some(far)) = (Registry::start(), Registry::start()) else { return };
+    let (lab, proxy) = (Lab::new(), Proxy::before(far.host()));
+    let mut from = Vec::new();
+    for number in 0..3 {
+        from.push(lab.fill(&near, "team/app", &number.to_string(), &Image::generated(number, 9_000)).await);
+    }
+    let target = format!("docker://{}/mirror", proxy.host());
+    let push = async |from: &[String]| {
+        proxy.forget();
+        let pushed = lab.sync(from, &target).await.expect("pushed");
+        let receipt = read(&pushed.receipt.expect("a receipt"));
+        ((listed(&receipt.manifests), listed(&receipt.blobs)), proxy.count("GET", Class::Manifest).requests)
+    };
+    let (two, _) = push(&from[..2]).await;
+    assert_eq!(push(&from[..2]).await, (two.clone(), 0), "nothing is new");
+    let (three, asked) = push(&from).await;
+    assert_eq!((three.0.len(), asked), (3, 2), "those that were there are read once more");
+    assert_eq!(push(&from[..2]).await, (two, 2), "what is not asked for is not in the receipt");
+}
+
 /// A look at what these places hold.
 async fn look(lab: &Lab, places: &[String]) -> Result<Outcome, Error> {
     let places = places.iter().map(|place| place.parse().expect("a place")).collect();
@@ -88,7 +110,7 @@ async fn a_look_at_a_registry_finds_what_the_receipts_of_its_pushes_say() {
         (vec![exact.clone(), mirror.clone()], &host),
     ] {
         let found = look(&lab, &places).await.expect("a receipt");
-        assert_eq!((found.class(), &found.receipt.destination), (Class::Done, destination), "{:?}", found.unread);
+        assert_eq!((found.class(), &found.receipt.destination), (transfer::Class::Done, destination), "{:?}", found.unread);
         found.receipt.check().expect("it speaks of its destination alone");
         assert_eq!(listed(&found.receipt.manifests), listed(&pushed.manifests));
         assert_eq!(listed(&found.receipt.blobs), listed(&pushed.blobs));
@@ -136,5 +158,5 @@ async fn what_has_no_receipt_is_refused_with_a_way_out() {
     let empty = look(&lab, &[host]).await.expect("an empty registry").receipt;
     assert!(empty.items.is_empty() && empty.blobs.is_empty());
     let gone = look(&lab, &[format!("docker://{}/nothing:1", far.host())]).await.expect("a receipt of nothing");
-    assert_eq!((gone.class(), gone.unread.len()), (Class::Partial, 1));
+    assert_eq!((gone.class(), gone.unread.len()), (transfer::Class::Partial, 1));
 }

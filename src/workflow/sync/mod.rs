@@ -18,6 +18,7 @@ pub mod mirror_tars;
 mod origins;
 mod parent;
 mod parent_data;
+mod received;
 mod signatures;
 mod space;
 mod to_archive;

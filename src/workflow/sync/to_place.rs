@@ -5,19 +5,17 @@ use std::sync::Arc;
 use super::base::{self, Far, Needed};
 use super::judging::judged;
 use super::origins::{Origins, registry_options};
+use super::received::Run;
 use super::{Outcome, PublishOptions, Published, Request, Settings, rfc3339};
 use crate::collect::Collected;
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
-use crate::image::receipt::Received;
-use crate::image::{Descriptor, Receipt, Sink, Source, Wanted};
-use crate::monitor::Event;
-use crate::plan::holdings::Holdings;
-use crate::plan::{Carried, Plan};
+use crate::image::{Receipt, Sink, Source, Wanted};
+use crate::plan::Plan;
 use crate::publish::publish;
 use crate::store::layout::{LayoutSink, LayoutSource};
 use crate::store::registry::{Registry, RegistrySink};
-use crate::transfer::{self, Report, transfer};
+use crate::transfer::{self, transfer};
 use crate::workspace::Workspace;
 
 /// Brings what was asked for to the place that the request names.
@@ -54,8 +52,12 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
     if outcome.report.items.iter().any(|item| !item.has_failed()) {
         origins.note_accepted(&destination, workspace)?;
         if let (Location::Registry { .. }, Some(far)) = (&request.to, source) {
-            let holdings = holdings(&outcome.report, &carried, &sources, far.as_ref(), settings).await;
-            outcome.receipt = Some(workspace.keep_receipt(&receipt(&outcome.report, holdings, origins, &destination, settings.now))?);
+            let run = Run { report: &outcome.report, carried: &carried, sources: &sources, far: far.as_ref() };
+            let before = workspace.receipts(&destination)?.into_iter().next();
+            let (manifests, blobs) = run.holdings(before, settings).await;
+            let items = run.items(origins);
+            let receipt = Receipt { destination, time: rfc3339(settings.now), items, manifests, blobs };
+            outcome.receipt = Some(workspace.keep_receipt(&receipt)?);
             outcome.published = Some(tell_clusters(request, settings, workspace)?);
         }
     }
@@ -96,45 +98,4 @@ impl Opened {
             Location::Archive { .. } => Err(Error::usage(format!("{}: an archive is written in another way", request.to))),
         }
     }
-}
-
-/// What the destination holds now of the items that are complete. A manifest that was there before, and so was not read, is
-/// read where that asks nobody for it: in the place that it comes from, or, if that is a registry, at the destination, where it
-/// counts as no pull. What is not known in the end is left out, with a warning: a receipt that knows less costs bytes later, a
-/// failure now would cost the receipt.
-async fn holdings(
-    report: &Report,
-    carried: &[Vec<Carried>],
-    sources: &[Option<Arc<dyn Source>>],
-    far: &dyn Source,
-    settings: &Settings,
-) -> Holdings {
-    let mut holdings = Holdings::default();
-    for ((outcome, carried), source) in report.items.iter().zip(carried).zip(sources).filter(|((outcome, _), _)| !outcome.has_failed()) {
-        let (repository, origin) = (outcome.name.repository(), outcome.item.origin.repository());
-        for one in carried {
-            let unread = Descriptor::new("", one.digest, 0);
-            let manifest = match (&one.manifest, source) {
-                (Some(manifest), _) => Ok(Some(manifest.as_ref().clone())),
-                (None, Some(source)) => source.manifest(origin, &unread).await,
-                (None, None) => far.manifest(repository, &unread).await,
-            };
-            match manifest {
-                Ok(Some(manifest)) => holdings.take(&manifest, repository),
-                Ok(None) => {}
-                Err(error) => settings.monitor.event(Event::Warning(&format!("the receipt lacks {}: {error}", one.digest))),
-            }
-        }
-    }
-    holdings
-}
-
-fn receipt(report: &Report, holdings: Holdings, origins: &Origins, destination: &str, now: u64) -> Receipt {
-    let complete = report.items.iter().filter(|outcome| !outcome.has_failed());
-    let received = complete.filter_map(|outcome| {
-        let (item, name) = (&outcome.item, outcome.name.clone());
-        Some(Received { origin: item.origin.clone(), name, digest: item.digest()?, role: item.role, set: origins.set_of(item) })
-    });
-    let (manifests, blobs) = holdings.into_lists();
-    Receipt { destination: destination.to_owned(), time: rfc3339(now), items: received.collect(), manifests, blobs }
 }
