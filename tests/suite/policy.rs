@@ -15,6 +15,7 @@ use serde_json::json;
 
 use self::bench::{Bench, payload};
 use self::keys::Gpg;
+use crate::redirects::redirect;
 use crate::support::images::{Image, fetch_manifest};
 use crate::support::registry::Registry;
 use crate::workflows::lab::Lab;
@@ -190,6 +191,23 @@ async fn an_archive_is_judged_by_the_names_of_its_origins_and_asks_no_network() 
     web.fail();
     let why = bench.verdict().await.expect_err("500 is not absence");
     assert!(why.contains("500"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_a_mirror_gives_is_judged_by_the_name_of_its_origin() {
+    let (Some(gpg), Some(mut bench)) = (Gpg::new(), Bench::new().await) else { return };
+    gpg.make("trusted", "rsa2048", "0", &[]);
+    let at_the_mirror = bench.name();
+    bench.origin = "origin.invalid/team/app:1".to_owned();
+    redirect(&mut bench.lab, "", &[(at_the_mirror.trim_end_matches("/team/app:1"), "")]);
+    bench.demand(&signed_by(&gpg.export(&["trusted"])));
+    let digest = bench.digest();
+    let sign = |name: &str| gpg.sign("trusted", &payload(&digest, name), &[]);
+    bench.lay(&digest, &[sign(&at_the_mirror)]);
+    let why = bench.verdict().await.expect_err("a signature for the name at the mirror");
+    assert!(why.contains(&at_the_mirror) && why.contains("which does not match"), "{why}");
+    bench.lay(&digest, &[sign("origin.invalid/team/app:1")]);
+    assert_eq!(bench.verdict().await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

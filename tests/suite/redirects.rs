@@ -28,7 +28,7 @@ const ORIGIN: &str = "docker://origin.invalid/team/app:1";
 
 /// Sends the runs of `lab` to `mirrors` for what is called `origin.invalid/…`; `more` stands in the `[[registry]]` table. A mirror is
 /// its location, and lines that belong to it.
-fn redirect(lab: &mut Lab, more: &str, mirrors: &[(&str, &str)]) {
+pub(crate) fn redirect(lab: &mut Lab, more: &str, mirrors: &[(&str, &str)]) {
     let mirrors = mirrors.iter().map(|(location, more)| format!("[[registry.mirror]]\nlocation = \"{location}\"\n{more}\n"));
     let text = format!("[[registry]]\nlocation = \"origin.invalid\"\n{more}\n{}", mirrors.collect::<String>());
     let file = lab.folder("registries.conf");
