@@ -131,6 +131,13 @@ async fn an_enclave_gets_a_subset_from_a_central_registry() {
         listed.out.contains(&format!("{origin}/team/tool:1")) && !listed.out.contains("team/app"),
         "it is called as at its origin: {listed:?}"
     );
+    // The file that lies beside the cluster resources of the central registry leads there, without it being named.
+    let resources = person.path(".local/state/ocm/cluster-resources").read_dir().expect("cluster resources");
+    let central = resources.map(|folder| folder.expect("a folder").path()).find(|folder| folder.to_string_lossy().ends_with("mirror"));
+    std::fs::copy(central.expect("of FAR/mirror").join("registries.conf"), person.path("central.conf")).expect("a registries.conf");
+    let by_file = person.done("sync -c subset.yaml hop2 --registries-conf central.conf --mirrors-only");
+    assert!(by_file.out.contains("1 image"), "{by_file:?}");
+    assert!(person.done("ls hop2").out.contains(&format!("{origin}/team/tool:1")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
