@@ -28,6 +28,7 @@ pub mod ranges;
 pub mod reader;
 pub mod recipe;
 pub mod records;
+pub mod salvage;
 pub mod set;
 pub mod tail;
 pub mod tar;

@@ -16,6 +16,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::index::Directory;
 use crate::index::read::IndexCache;
+use crate::index::write::Index;
 use crate::layout::{self, FIXED_BYTES, FOOTER_FROM_END, Footer, HEADER_OFFSET, Header, VolumeKind};
 use crate::tar;
 
@@ -28,6 +29,8 @@ pub(crate) const END_BYTES: u64 = 2048;
 #[derive(Debug)]
 pub struct Volume {
     file: File,
+    /// Where the index is, if not in the file itself.
+    index: Option<File>,
     path: PathBuf,
     header: Header,
     footer: Footer,
@@ -60,7 +63,7 @@ impl Volume {
         let directory = read_directory(&ends.file, &footer).map_err(in_volume)?;
         let serial = cache.next_serial();
         let stamp = stamp(&ends.file);
-        Ok(Self { file: ends.file, path: path.to_owned(), header, footer, directory, cache: Arc::clone(cache), serial, stamp })
+        Ok(Self { file: ends.file, index: None, path: path.to_owned(), header, footer, directory, cache: Arc::clone(cache), serial, stamp })
     }
 
     /// A volume that is elsewhere, known by what its catalogue keeps of it: `header` and `footer`, and the index, which begins at
@@ -81,7 +84,50 @@ impl Volume {
         let file = File::open(path).map_err(|error| Error::io(path, &error))?;
         let directory = read_directory(&file, &footer).map_err(in_file)?;
         let serial = cache.next_serial();
-        Ok(Self { file, path: path.to_owned(), header: known, footer, directory, cache: Arc::clone(cache), serial, stamp: None })
+        Ok(Self {
+            file,
+            index: None,
+            path: path.to_owned(),
+            header: known,
+            footer,
+            directory,
+            cache: Arc::clone(cache),
+            serial,
+            stamp: None,
+        })
+    }
+
+    /// A volume that was walked without its index, with the index that came of it: what `made` says, in the file `index`.
+    pub(crate) fn of_scan(
+        path: &Path,
+        header: Header,
+        stream_bytes: u64,
+        made: &Index,
+        index: File,
+        cache: &Arc<IndexCache>,
+    ) -> Result<Self> {
+        let file = File::open(path).map_err(|error| Error::io(path, &error))?;
+        let stamp = stamp(&file);
+        let none = Digest::Sha256([0; 32]);
+        let footer = Footer {
+            flags: 0,
+            set: header.set,
+            number: header.number,
+            file_bytes: stamp.map_or(0, |(bytes, ..)| bytes),
+            index_offset: 0,
+            index_bytes: crate::codec::length(&made.bytes),
+            directory_bytes: made.directory_bytes,
+            directory: made.directory,
+            set_json_offset: 0,
+            set_json_bytes: 0,
+            set_json: none,
+            tail: none,
+            stream_bytes,
+            root: none,
+        };
+        let directory = read_directory(&index, &footer)?;
+        let serial = cache.next_serial();
+        Ok(Self { file, index: Some(index), path: path.to_owned(), header, footer, directory, cache: Arc::clone(cache), serial, stamp })
     }
 
     /// Where the file is.
@@ -100,6 +146,11 @@ impl Volume {
     #[must_use]
     pub fn footer(&self) -> &Footer {
         &self.footer
+    }
+
+    /// Whether its index was made from what is left of the file.
+    pub(crate) fn is_scanned(&self) -> bool {
+        self.index.is_some()
     }
 
     /// The directory of the index.
@@ -151,6 +202,13 @@ impl Volume {
     pub(crate) fn read_vec(&self, offset: u64, bytes: usize) -> Result<Vec<u8>> {
         let mut buffer = vec![0; bytes];
         self.read_at(offset, &mut buffer)?;
+        Ok(buffer)
+    }
+
+    /// `bytes` bytes from `offset` of where the index is. The caller has checked `bytes` against a limit.
+    pub(crate) fn read_index(&self, offset: u64, bytes: usize) -> Result<Vec<u8>> {
+        let mut buffer = vec![0; bytes];
+        read_exact(self.index.as_ref().unwrap_or(&self.file), offset, &mut buffer).map_err(|error| self.placed(error))?;
         Ok(buffer)
     }
 

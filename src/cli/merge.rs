@@ -53,7 +53,7 @@ impl Arguments {
             Ok((outcome, settings))
         };
         let (outcome, settings) = runner.carry_out(means, true, after, work)?;
-        let class = show::sync::class(&outcome);
+        let class = outcome.class();
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, &place, settings.now))
     }
 }

@@ -30,6 +30,7 @@ mod plan;
 mod progress;
 mod prune;
 mod receipt;
+mod recover;
 pub mod reference;
 mod runner;
 mod safe;
@@ -75,6 +76,7 @@ enum Verb {
     Diff(diff::Arguments),
     Receipt(receipt::Arguments),
     Gather(gather::Arguments),
+    Recover(recover::Arguments),
     Merge(merge::Arguments),
     Verify(verify::Arguments),
     Prune(prune::Arguments),
@@ -124,6 +126,7 @@ impl Verb {
             Self::Diff(verb) => verb.run(runner),
             Self::Receipt(verb) => verb.run(runner),
             Self::Gather(verb) => verb.run(runner),
+            Self::Recover(verb) => verb.run(runner),
             Self::Merge(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
             Self::Prune(verb) => verb.run(runner),

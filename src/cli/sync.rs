@@ -80,6 +80,9 @@ pub(super) struct Arguments {
     /// Read everything that a delta builds on, and check it, before anything is written
     #[arg(long, env = "OCM_CHECK_BASE", value_parser = FalseyValueParser::new())]
     check_base: bool,
+    /// Read archives as far as they can be.
+    #[arg(skip)]
+    salvage: bool,
     #[command(flatten)]
     pub(super) archive: ArchiveArguments,
     #[command(flatten)]
@@ -193,6 +196,11 @@ impl Arguments {
         Self { dry_run: true, ..self }
     }
 
+    /// The same, of archives of which something is lost.
+    pub(super) fn salvaging(self) -> Self {
+        Self { salvage: true, ..self }
+    }
+
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let (means, bars) = (self.means(), self.shows_bars());
         if let Some(set) = self.again.clone() {
@@ -206,7 +214,7 @@ impl Arguments {
             Ok((outcome, settings))
         };
         let (outcome, settings) = runner.carry_out(means, bars, AFTER, work)?;
-        let class = show::sync::class(&outcome);
+        let class = outcome.class();
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, &to, settings.now))
     }
 
@@ -235,7 +243,7 @@ impl Arguments {
             Ok((outcome, settings))
         };
         let (outcome, settings) = runner.carry_out(means, true, AFTER, work)?;
-        let class = show::sync::class(&outcome);
+        let class = outcome.class();
         runner.show("ocm.sync.v1", class, &outcome, || show::sync::text(&outcome, to, settings.now))
     }
 
@@ -256,6 +264,7 @@ impl Arguments {
             keep_host: self.keep_host,
             attachments,
             max_nested_paths: NonZeroUsize::new(self.max_nested_paths),
+            salvage: self.salvage,
             allow_older: self.allow_older,
             base: self.base,
             check_base: self.check_base,

@@ -28,6 +28,7 @@ fn options_stand_anywhere_and_keep_their_defaults() {
         "ocm sync --again file:///mnt/x@2:3 /mnt/y",
         "ocm merge a b@3 --volume-size dvd --for x c",
         "ocm gather /media/dvd /mnt/disk",
+        "ocm recover /mnt/disk@1 half.ocm.tar oci:out -c isc.yaml",
         "ocm mount --daemon --all-sets /mnt/a /mnt/b@2 /mnt/view --spool /var/tmp --spool-size 4GiB",
         "ocm umount /mnt/view",
         "ocm sync --on-volume true --release a b",

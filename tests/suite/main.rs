@@ -26,6 +26,7 @@ mod mount;
 mod policy;
 mod publish;
 mod receipts;
+mod recover;
 mod redirects;
 mod removable;
 mod replay;

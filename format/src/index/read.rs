@@ -199,7 +199,8 @@ impl Volume {
 
     /// `row`, if `at` lies before its end.
     fn holds<R: Row<Key = u64>>(&self, row: Option<R>, name: &str, at: u64) -> Result<R> {
-        let beyond = || self.placed(Error::damaged(format!("{name}: nothing is at {at}")));
+        let why = || if self.is_scanned() { "it is lost" } else { "nothing is there" };
+        let beyond = || self.placed(Error::damaged(format!("{name} at {at}: {}", why())));
         let row = row.ok_or_else(beyond)?;
         match row.end()? {
             Some(end) if at < end => Ok(row),
@@ -215,7 +216,7 @@ impl Volume {
         let offset = self.footer().index_offset.saturating_add(block.span.offset);
         let placed = |error: Error| self.placed(error.at(offset));
         let stored_bytes = crate::error::cap(block.span.stored_bytes.into(), super::MAX_BLOCK_BYTES.saturating_mul(2), "index block")?;
-        let stored = self.read_vec(offset, stored_bytes)?;
+        let stored = self.read_index(offset, stored_bytes)?;
         if !Digest::Sha256(block.span.sha256).matches(&stored) {
             return Err(placed(Error::damaged(format!("{}: the SHA-256 of a block is not that of the directory", R::NAME))));
         }

@@ -122,7 +122,22 @@ impl Reader {
     #[must_use]
     pub fn open<'a>(sets: impl IntoIterator<Item = &'a SetFiles>, options: Options) -> Self {
         let index = Arc::new(IndexCache::new(options.index_cache_bytes));
-        let sets = sets.into_iter().map(|set| OpenSet::open(set, &index)).collect();
+        Self::of(sets.into_iter().map(|set| OpenSet::open(set, &index)).collect(), options)
+    }
+
+    /// The same, of volumes that are open.
+    pub(crate) fn of_volumes<'a>(sets: impl IntoIterator<Item = (&'a SetFiles, BTreeMap<u32, Arc<Volume>>)>, options: Options) -> Self {
+        let open = |(files, volumes): (&SetFiles, _)| OpenSet {
+            id: files.id(),
+            parent: files.header.parent,
+            volumes,
+            unusable: BTreeMap::new(),
+            lacking: files.lacking(),
+        };
+        Self::of(sets.into_iter().map(open).collect(), options)
+    }
+
+    fn of(sets: Vec<OpenSet>, options: Options) -> Self {
         let (frames, found) = (Frames::new(options.cache_bytes), Cache::new(FOUND_BLOBS));
         let replays = Replays::new(options.cache_bytes / 4);
         Self { inner: Arc::new(Inner { sets, frames, found, replays, base: OnceLock::new() }) }

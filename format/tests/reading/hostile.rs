@@ -255,8 +255,8 @@ fn parts_that_lead_nowhere_are_an_error_and_seen_by_a_check() {
     let (digest, other) = (Digest::of(b"a"), Digest::of(b"other"));
     let elsewhere = |volume| Part::Range(ocm_format::recipe::Range { volume, offset: 0, bytes: 1 });
     for (part, kind, why) in [
-        (range(90, 20), Kind::Damaged, "nothing is at 100"),
-        (range(1 << 62, 20), Kind::Damaged, "nothing is at"),
+        (range(90, 20), Kind::Damaged, "at 100: nothing is there"),
+        (range(1 << 62, 20), Kind::Damaged, "nothing is there"),
         (elsewhere(7), Kind::Missing, "volume 7 of set"),
         (Part::Run(run(other, 0, 1)), Kind::Missing, "in none of the sets"),
         (Part::Run(run(digest, 1, 1 << 40)), Kind::Damaged, "ends beyond it"),

@@ -9,4 +9,5 @@ mod members;
 mod replay;
 mod restarts;
 mod round_trip;
+mod salvage;
 mod scan;

@@ -57,7 +57,7 @@ pub(super) fn run(mut mirror: Mirror, runner: &Runner, log: &Log) -> Result<u8> 
     log.info(&format!("mirror time     : {}s", begun.elapsed().as_secs()));
     match runner.look.output {
         Output::Text => log.info(&show::sync::text(&outcome, &way.to, now)),
-        Output::Json => drop(runner.show("ocm.sync.v1", show::sync::class(&outcome), &outcome, String::new)?),
+        Output::Json => drop(runner.show("ocm.sync.v1", outcome.class(), &outcome, String::new)?),
     }
     log.info("👋 Goodbye, thank you for using oc-mirror");
     Ok(results::code(&outcome))

@@ -7,18 +7,12 @@ use crate::cli::figures::{bytes, count};
 use crate::cli::logs;
 use crate::cli::safe::safe;
 use crate::image::place::Location;
-use crate::transfer::{Class, Ending};
+use crate::transfer::Ending;
 use crate::workflow::label;
 use crate::workflow::sync::{Count, Depth, GzipShare, Outcome, ParentOutcome, Published, SetOutcome};
 
 /// So many names are listed; of more, the list is in a file.
 const MOST_NAMES: usize = 5;
-
-/// What the run came to: its report, and whether a newer set waits for its volumes.
-pub(in crate::cli) fn class(outcome: &Outcome) -> Class {
-    let newer = if outcome.newer.is_empty() { Class::Done } else { Class::Needed };
-    outcome.report.class().max(newer)
-}
 
 /// The whole result. Long lists are written into the workspace, under the time `now`.
 pub(in crate::cli) fn text(outcome: &Outcome, to: &Location, now: u64) -> String {
@@ -240,7 +234,7 @@ pub(in crate::cli) mod tests {
     use crate::error::Error;
     use crate::image::{Digest, Item};
     use crate::plan::Summary;
-    use crate::transfer::{self, Report};
+    use crate::transfer::{self, Class, Report};
     use crate::workflow::sync::{ReadBack, Signatures, Space, VolumeOutcome};
 
     /// An item that is there.
@@ -267,6 +261,7 @@ pub(in crate::cli) mod tests {
             signatures: None,
             blocked: vec![],
             published: None,
+            lost: vec![],
             newer: vec![],
             workspace: PathBuf::from("/dev/null"),
         }
@@ -339,7 +334,7 @@ pub(in crate::cli) mod tests {
         let expected = "1 of 2 images to docker://r.io/m · 5 MiB moved · PARTIAL\n  failed  q.io/gone:1   manifest unknown\n    \
                         hint: look again\n  the other one is complete; the same command fills in the rest\n";
         assert_eq!(shown(&outcome, "docker://r.io/m"), expected);
-        assert_eq!(class(&outcome), Class::Partial);
+        assert_eq!(outcome.class(), Class::Partial);
         let partial = Outcome { set: Some(set(1)), ..outcome };
         assert!(
             shown(&partial, "d").starts_with(
@@ -353,7 +348,7 @@ pub(in crate::cli) mod tests {
         for (ending, to) in [(None, "docker://r.io"), (None, "/mnt/disk"), (Some(0), "/mnt/disk")] {
             let outcome = outcome(vec![done("q.io/a:1", ending)]);
             assert_eq!(shown(&outcome, to), format!("nothing new: 1 image there already, in {to}\n"));
-            assert_eq!(class(&outcome), Class::Done);
+            assert_eq!(outcome.class(), Class::Done);
         }
     }
 
@@ -363,7 +358,7 @@ pub(in crate::cli) mod tests {
         let outcome = Outcome { newer, receipt: Some("/w/r.json".into()), ..outcome(vec![done("q.io/a:1", Some(1))]) };
         let expected = "1 image to docker://r.io · 5 MiB moved\n  newer   set 4 lacks volumes 2, 3\n  receipt  /w/r.json\n";
         assert_eq!(shown(&outcome, "docker://r.io"), expected);
-        assert_eq!(class(&outcome), Class::Needed);
+        assert_eq!(outcome.class(), Class::Needed);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!
 //! *Not here:* which set a run builds on, receipts and the ledger (`workflow`).
 
+mod ahead;
 pub mod asked;
 mod base;
 mod basis;
@@ -28,6 +29,7 @@ pub mod parts;
 mod recalled;
 mod records;
 mod room;
+mod salvaged;
 mod shelf;
 mod sink;
 mod source;
@@ -50,6 +52,7 @@ pub use packing::Packing;
 pub use parent::{BuildsOn, LONG_CHAIN, LONGEST_CHAIN};
 pub use recalled::{OldBlob, Recalled};
 pub use room::Room;
+pub use salvaged::Salvage;
 pub use shelf::{KnownSet, LetGo, Selection, Shelf};
 pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume, complete};
 pub use source::{ArchiveSource, ParentId, SetFacts};

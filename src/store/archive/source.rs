@@ -17,9 +17,10 @@ use ocm_format::digest::Digest;
 use ocm_format::error::Kind;
 use ocm_format::index::PlainRow;
 use ocm_format::layout::Id;
-use ocm_format::reader::{BlobInfo, Options, Past, Reader, Stream};
+use ocm_format::reader::{BlobInfo, Options, Past, Reader};
 use ocm_format::set::{ParentSet, SetFiles, SetManifest, group};
 
+use super::ahead::whole;
 use super::base::{Base, Lack, Old};
 use super::records::{Listed, Records};
 use super::shelf::{KnownSet, Shelf};
@@ -162,10 +163,15 @@ impl ArchiveSource {
         let ancestors = sets.iter().flat_map(|set| &set.manifest.ancestors).filter(|ancestor| !whole(ancestor.id));
         let elsewhere = ancestors.map(|ancestor| (ancestor.generation, ancestor.root)).collect();
         let (destinations, held) = destinations(chosen, shelves);
-        let (place, family, base) = (place.display().to_string(), OnceLock::new(), OnceLock::new());
         let generations = all.iter().map(|set| (set.id(), set.header.generation)).collect();
-        let inner = Inner { place, sets, generations, contents, reader, catalogues, listed, elsewhere, destinations, held, family, base };
+        let known = Inner::of(place, reader, contents);
+        let inner = Inner { sets, generations, catalogues, listed, elsewhere, destinations, held, ..known };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Reads what `reader` has, and lists these.
+    pub(super) fn of_reader(place: &Path, reader: Reader, contents: Contents) -> Self {
+        Self { inner: Arc::new(Inner::of(place, reader, contents)) }
     }
 
     /// Reads one set, of what the shelves have of it together; its volumes may be elsewhere.
@@ -335,6 +341,24 @@ fn destinations(chosen: &[&SetFiles], shelves: &[&Shelf]) -> (Vec<Destination>, 
 }
 
 impl Inner {
+    /// A reader of no set that is known.
+    fn of(place: &Path, reader: Reader, contents: Contents) -> Self {
+        Self {
+            place: place.display().to_string(),
+            sets: Vec::new(),
+            generations: BTreeMap::new(),
+            contents,
+            reader,
+            catalogues: Vec::new(),
+            listed: Vec::new(),
+            elsewhere: Vec::new(),
+            destinations: Vec::new(),
+            held: BTreeMap::new(),
+            family: OnceLock::new(),
+            base: OnceLock::new(),
+        }
+    }
+
     fn manifest(&self, wanted: &Descriptor) -> Result<Option<Manifest>> {
         let Some(bytes) = self.document(&wanted.digest)? else { return Ok(None) };
         let bytes = Verified::check_digest(bytes, &wanted.digest, &self.place)?;
@@ -382,7 +406,6 @@ impl Inner {
     }
 }
 
-/// Runs work that reads files on a thread of its own.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::failed(format!("reading an archive: {error}")))?
 }
@@ -465,30 +488,4 @@ impl Source for ArchiveSource {
     async fn contents(&self) -> Result<Option<Contents>> {
         Ok(Some(self.inner.contents.clone()))
     }
-}
-
-/// All of a blob or its plain form, read ahead by a thread of its own.
-fn whole(
-    open: impl FnOnce() -> ocm_format::error::Result<Stream> + Send + 'static,
-) -> impl stream::Stream<Item = Result<Bytes>> + Send + 'static {
-    let (sender, receiver) = tokio::sync::mpsc::channel(2);
-    tokio::task::spawn_blocking(move || {
-        let mut parts = match open() {
-            Ok(parts) => parts,
-            Err(error) => return drop(sender.blocking_send(Err(told(&error)))),
-        };
-        loop {
-            let part = match parts.next_chunk() {
-                Ok(Some(chunk)) => Ok(Bytes::from_owner(chunk)),
-                Ok(None) => return,
-                Err(error) => Err(told(&error)),
-            };
-            // Whoever reads may have gone; then nobody needs the rest.
-            let failed = part.is_err();
-            if sender.blocking_send(part).is_err() || failed {
-                return;
-            }
-        }
-    });
-    stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|part| (part, receiver)) })
 }

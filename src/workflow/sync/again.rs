@@ -197,6 +197,7 @@ fn sync_of(request: &Request, facts: &SetFacts, made: &Made) -> Result<super::Re
         keep_host: false,
         attachments: Default::default(),
         max_nested_paths: None,
+        salvage: false,
         allow_older: true,
         base: Vec::new(),
         check_base: false,

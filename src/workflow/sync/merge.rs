@@ -83,6 +83,7 @@ fn sync_of(request: &Request) -> super::Request {
         keep_host: false,
         attachments: Default::default(),
         max_nested_paths: None,
+        salvage: false,
         allow_older: true,
         base: Vec::new(),
         check_base: false,

@@ -67,6 +67,8 @@ pub struct Request {
     pub attachments: Attachments,
     /// How many components a path may have at a registry.
     pub max_nested_paths: Option<NonZeroUsize>,
+    /// Archives are read as far as they can be, whatever is lost of them.
+    pub salvage: bool,
     /// Take sets that are older than the newest one accepted at the destination.
     pub allow_older: bool,
     /// More places that hold content which a delta builds on.
@@ -160,6 +162,9 @@ pub struct Outcome {
     /// Sets in the source that are newer than the one taken, but lack volumes; the run then ends with 5.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub newer: Vec<String>,
+    /// What was not to be read of archives that were read as far as they could be; the run then ends with 4.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
     /// Where state is kept.
     pub workspace: PathBuf,
 }
@@ -278,7 +283,7 @@ pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
         }
         Location::Archive { path, .. } => to_archive::bring(&request, path, &origins, settings, &workspace, Fixed::default()).await?,
     };
-    outcome.newer = origins.newer();
+    (outcome.newer, outcome.lost) = (origins.newer.clone(), origins.lost.clone());
     Ok(outcome)
 }
 
@@ -311,7 +316,8 @@ impl Outcome {
     #[must_use]
     pub fn class(&self) -> Class {
         let newer = if self.newer.is_empty() { Class::Done } else { Class::Needed };
-        self.report.class().max(newer)
+        let lost = if self.lost.is_empty() { Class::Done } else { Class::Damaged };
+        self.report.class().max(newer).max(lost)
     }
 
     /// What is to be done, in numbers.
@@ -357,6 +363,7 @@ impl Outcome {
             receipt: None,
             published: None,
             newer: Vec::new(),
+            lost: Vec::new(),
             workspace: workspace.path().to_owned(),
         }
     }

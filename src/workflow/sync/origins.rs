@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
 use crate::image::{Contents, Descriptor, Reference, Source};
 use crate::monitor::Event;
-use crate::store::archive::{ArchiveSource, Shelf};
+use crate::store::archive::{ArchiveSource, Salvage, Shelf};
 use crate::store::central::{Central, Renames};
 use crate::store::layout::LayoutSource;
 use crate::store::registry::{Options, Redirected};
@@ -24,7 +24,10 @@ use crate::workspace::{Accepted, Workspace};
 /// The places that a sync reads from.
 pub(super) struct Origins {
     origins: Vec<Origin>,
-    newer: Vec<String>,
+    /// Sets that are newer than those taken, and lack volumes.
+    pub(super) newer: Vec<String>,
+    /// What was not to be read of archives that were read as far as they could be.
+    pub(super) lost: Vec<String>,
 }
 
 struct Origin {
@@ -59,14 +62,14 @@ impl Origins {
     pub(super) fn of(archive: ArchiveSource) -> Self {
         let archive = Arc::new(archive);
         let source: Arc<dyn Source> = Arc::<ArchiveSource>::clone(&archive);
-        Self { origins: vec![Origin { source, what: What::Everything, archive: Some(archive) }], newer: Vec::new() }
+        Self { origins: vec![Origin { source, what: What::Everything, archive: Some(archive) }], newer: Vec::new(), lost: Vec::new() }
     }
 
     /// Opens every place that is named.
     pub(super) async fn open(request: &Request, settings: &Settings) -> Result<Self> {
         let registries = upstream(settings);
         let mut hosts: BTreeMap<&str, Arc<dyn Source>> = BTreeMap::new();
-        let mut origins = Self { origins: Vec::new(), newer: Vec::new() };
+        let mut origins = Self { origins: Vec::new(), newer: Vec::new(), lost: Vec::new() };
         let renames: Renames = request.wishes.iter().flat_map(|wishes| wishes.renames()).collect();
         for from in &request.from {
             let origin = match from {
@@ -89,6 +92,13 @@ impl Origins {
                     let source = LayoutSource::open(path, reference.as_deref()).await?;
                     Origin { source: Arc::new(source), what: What::Everything, archive: None }
                 }
+                Location::Archive { path, generation } if request.salvage => {
+                    let (path, generation, base, scratch) = (path.clone(), *generation, request.base.clone(), settings.workspace());
+                    let Salvage { source, lost } = blocking(move || salvage(&path, generation, &base, &scratch)).await?;
+                    origins.lost.extend(lost);
+                    // Not as an archive: none of its sets counts as at hand, or as accepted.
+                    Origin { source: Arc::new(source), what: What::Everything, archive: None }
+                }
                 Location::Archive { path, generation } => {
                     let (path, generation, base) = (path.clone(), *generation, request.base.clone());
                     let (archive, newer) = blocking(move || open_archive(&path, generation, &base)).await?;
@@ -100,7 +110,7 @@ impl Origins {
             };
             origins.origins.push(origin);
         }
-        origins.newer.iter().for_each(|newer| settings.monitor.event(Event::Warning(newer)));
+        origins.newer.iter().chain(&origins.lost).for_each(|newer| settings.monitor.event(Event::Warning(newer)));
         Ok(origins)
     }
 
@@ -120,12 +130,7 @@ impl Origins {
             wrapped.push((Arc::clone(&origin.source), Arc::clone(&source)));
             origins.push(Origin { source, what: origin.what.clone(), archive: origin.archive.clone() });
         }
-        Self { origins, newer: self.newer.clone() }
-    }
-
-    /// Sets that are newer than those taken, and lack volumes.
-    pub(super) fn newer(&self) -> Vec<String> {
-        self.newer.clone()
+        Self { origins, newer: self.newer.clone(), lost: self.lost.clone() }
     }
 
     /// The source at `place`, in the order of naming.
@@ -232,4 +237,12 @@ fn open_archive(path: &std::path::Path, generation: Option<u32>, base: &[std::pa
     let source = ArchiveSource::open(path, &selection.sets, &shelves)?;
     let newer = selection.newer.iter().map(|text| format!("{}: {text}", path.display())).collect();
     Ok((source, newer))
+}
+
+/// Opens what is left of an archive; `scratch` is a directory that can be written.
+fn salvage(path: &std::path::Path, generation: Option<u32>, base: &[std::path::PathBuf], scratch: &std::path::Path) -> Result<Salvage> {
+    let (shelf, bases) = (Shelf::open(path)?, base.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?);
+    std::fs::create_dir_all(scratch)
+        .map_err(|error| Error::io(scratch.display(), &error).hint("name a place that can be written with --workspace"))?;
+    ArchiveSource::salvage(&shelf, generation, &bases, scratch)
 }

@@ -74,6 +74,7 @@ impl Lab {
             keep_host: false,
             attachments: Default::default(),
             max_nested_paths: None,
+            salvage: false,
             allow_older: false,
             base: Vec::new(),
             check_base: false,

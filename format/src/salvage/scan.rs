@@ -1,0 +1,273 @@
+//! [`Scan`]: one file, walked member by member without its index.
+//!
+//! **Invariants.** A member counts if its tar header regenerates. A frame has its place in the stream only if every frame before it was
+//! met; from a frame header on that cannot be read, frames are passed over, and blobs that stand by themselves go on. Memory is that of
+//! the index, and of one `.rec`.
+//!
+//! *Not here:* whether frames are sound: who reads one verifies it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::codec::{Cursor, length};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, cap};
+use crate::index::FrameRow;
+use crate::index::write::{Index, IndexWriter};
+use crate::layout::{FRAME_MAGIC, FrameHeader, HEADER_OFFSET, Header, MAX_DOCUMENT_BYTES, MAX_PACK_BYTES, MAX_VERBATIM_BYTES};
+use crate::recipe::{Plain, Recipe, Record};
+use crate::records;
+use crate::tar;
+use crate::volume::{Ends, read_exact};
+
+/// The longest header of a frame.
+const MAX_FRAME_HEADER_BYTES: u64 = 1 << 20;
+/// How much is read at once while a member is looked for, in bytes.
+const SEARCH_BYTES: u64 = 1 << 20;
+/// So many places are told of one file.
+const MOST_TOLD: usize = 20;
+
+/// One file under the walk.
+pub(super) struct Scan {
+    pub(super) header: Header,
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    index: IndexWriter,
+    /// Where blobs that stand by themselves lie, with their sizes.
+    verbatim: BTreeMap<Digest, (u64, u64)>,
+    notes: Vec<(Digest, String)>,
+    lost: Vec<Error>,
+    /// Where the next frame is in the stream, if that is known.
+    stream: Option<u64>,
+    /// The last number of a group that was closed.
+    group: u64,
+    /// Whether the pack of the next group was met.
+    has_pack: bool,
+    /// Whether something was passed over that may have been a pack.
+    gap: bool,
+}
+
+/// What a walk has found.
+pub(super) struct Found {
+    pub(super) header: Header,
+    pub(super) index: Index,
+    pub(super) stream_bytes: u64,
+    pub(super) notes: Vec<(Digest, String)>,
+    pub(super) lost: Vec<Error>,
+}
+
+impl Scan {
+    /// A walk of the file at `path`, whose header must be sound.
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let Ends { file, header, file_bytes, .. } = Ends::open(path)?;
+        Ok(Self {
+            header,
+            path: path.to_owned(),
+            file,
+            bytes: file_bytes,
+            index: IndexWriter::default(),
+            verbatim: BTreeMap::new(),
+            notes: Vec::new(),
+            lost: Vec::new(),
+            stream: Some(0),
+            group: 0,
+            has_pack: false,
+            gap: false,
+        })
+    }
+
+    /// Walks the file.
+    pub(super) fn run(mut self) -> Result<Found> {
+        let mut at = HEADER_OFFSET.saturating_mul(2);
+        while at.saturating_add(tar::BLOCK) <= self.bytes {
+            at = match self.member(at)? {
+                Some(next) => next,
+                None => self.beyond(at)?,
+            };
+        }
+        let unrecorded: Vec<_> =
+            self.verbatim.iter().filter(|(digest, _)| !self.index.has(digest)).map(|(digest, at)| (*digest, *at)).collect();
+        for (digest, (offset, bytes)) in unrecorded {
+            let record = Record { digest, bytes, note: String::new(), recipe: Recipe::Verbatim, plain: Plain::Own };
+            self.index.record(&record, offset)?;
+        }
+        let Self { header, index, notes, lost, .. } = self;
+        Ok(Found { header, index: index.finish()?, stream_bytes: self.stream.unwrap_or(u64::MAX), notes, lost })
+    }
+
+    /// The member at `at`; where the next one begins, or `None` where this is no member.
+    fn member(&mut self, at: u64) -> Result<Option<u64>> {
+        let mut block = [0u8; 512];
+        if read_exact(&self.file, at, &mut block).is_err() {
+            return Ok(None);
+        }
+        let Some((name, bytes)) = tar::scanned_size(&block, self.header.time) else { return Ok(None) };
+        let begin = at.saturating_add(tar::BLOCK);
+        let next = begin.saturating_add(tar::padded(bytes));
+        match name.strip_prefix("packs/").and_then(|name| name.split_once('.')) {
+            Some((number, "rec")) => self.records(number, begin, bytes)?,
+            Some((number, "zst" | "pzst")) if bytes <= MAX_PACK_BYTES => self.pack(number, begin, begin.saturating_add(bytes))?,
+            _ => {}
+        }
+        if let Some(hex) = name.strip_prefix("blobs/sha256/") {
+            self.blob(hex, begin, bytes)?;
+        }
+        if next > self.bytes {
+            self.lose(at, &format!("the file ends within {name}"));
+        }
+        Ok(Some(next))
+    }
+
+    /// Something else is at `at`: where the next member begins. Where only the tar header of a pack is hurt, its frames count.
+    fn beyond(&mut self, at: u64) -> Result<u64> {
+        let begin = at.saturating_add(tar::BLOCK);
+        if let Some(end) = self.hidden_pack(begin)? {
+            self.lose(at, "the tar header of a pack cannot be read");
+            return Ok(tar::padded(end));
+        }
+        if !self.is_end(at) {
+            self.lose(at, "no member begins here");
+        }
+        self.gap = true;
+        let mut from = begin;
+        while from.saturating_add(tar::BLOCK) <= self.bytes {
+            let bytes = SEARCH_BYTES.min(self.bytes.saturating_sub(from));
+            let mut blocks = vec![0u8; usize::try_from(bytes - bytes % tar::BLOCK).unwrap_or_default()];
+            if read_exact(&self.file, from, &mut blocks).is_ok() {
+                let (found, _) = blocks.as_chunks::<512>();
+                if let Some(place) = found.iter().position(|block| tar::scanned_size(block, self.header.time).is_some()) {
+                    return Ok(from.saturating_add(length(blocks.get(..place.saturating_mul(512)).unwrap_or_default())));
+                }
+            }
+            from = from.saturating_add(length(&blocks));
+        }
+        Ok(self.bytes)
+    }
+
+    /// Whether all that is left of the file are the zeros that end it.
+    fn is_end(&self, at: u64) -> bool {
+        let left = self.bytes.saturating_sub(at);
+        let mut zeros = vec![1u8; usize::try_from(left.min(tar::END_BYTES)).unwrap_or_default()];
+        left <= tar::END_BYTES && read_exact(&self.file, at, &mut zeros).is_ok() && zeros.iter().all(|byte| *byte == 0)
+    }
+
+    /// The end of the frames at `begin`, if there are any.
+    fn hidden_pack(&mut self, begin: u64) -> Result<Option<u64>> {
+        let mut end = begin;
+        while let Ok((header, taken)) = self.frame_header(end) {
+            end = self.frame(&header, end.saturating_add(taken))?;
+        }
+        self.has_pack |= end > begin;
+        Ok((end > begin).then_some(end))
+    }
+
+    fn pack(&mut self, number: &str, begin: u64, end: u64) -> Result<()> {
+        self.follows(number, true);
+        self.has_pack = true;
+        let mut at = begin;
+        while at < end {
+            match self.frame_header(at) {
+                Ok((header, taken)) => at = self.frame(&header, at.saturating_add(taken))?,
+                // Where the file ends is told once, of the member.
+                Err(error) if error.kind() == Kind::Incomplete => return Ok(()),
+                Err(error) => {
+                    self.stream = None;
+                    self.lose(at, &format!("{}; the frames behind it cannot be placed", error.message()));
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the group with this number is next; where another would have been, frames were missed.
+    fn follows(&mut self, number: &str, pack: bool) {
+        let is_next = number.parse() == Ok(self.group.saturating_add(1));
+        let may_lack = !is_next || (self.gap && !pack && !self.has_pack);
+        if may_lack {
+            self.stream = None;
+        }
+        self.gap = false;
+    }
+
+    /// The frame header at `at`, and how many bytes it takes.
+    fn frame_header(&self, at: u64) -> Result<(FrameHeader, u64)> {
+        let mut outer = [0u8; 8];
+        read_exact(&self.file, at, &mut outer)?;
+        let mut cursor = Cursor::new(&outer, "frame header");
+        if cursor.u32()? != FRAME_MAGIC {
+            return Err(Error::damaged("no frame begins here"));
+        }
+        let mut bytes = vec![0u8; cap(u64::from(cursor.u32()?), MAX_FRAME_HEADER_BYTES, "frame header")?.saturating_add(8)];
+        read_exact(&self.file, at, &mut bytes)?;
+        let (header, _) = FrameHeader::decode(&bytes)?;
+        Ok((header, length(&bytes)))
+    }
+
+    /// Takes the frame whose content begins at `offset`; where it ends.
+    fn frame(&mut self, header: &FrameHeader, file_offset: u64) -> Result<u64> {
+        let end = file_offset.saturating_add(header.stored_bytes.into());
+        let Some(stream_offset) = self.stream.filter(|_| end <= self.bytes) else { return Ok(end) };
+        let (plain_bytes, stored_bytes, codec, digest) = (header.plain_bytes, header.stored_bytes, header.codec.number(), header.digest);
+        self.index.frame(&FrameRow { stream_offset, plain_bytes, file_offset, stored_bytes, codec, digest })?;
+        self.stream = Some(stream_offset.saturating_add(plain_bytes.into()));
+        Ok(end)
+    }
+
+    fn blob(&mut self, hex: &str, begin: u64, bytes: u64) -> Result<()> {
+        let Ok(content) = self.content(begin, bytes, MAX_VERBATIM_BYTES) else { return Ok(()) };
+        let digest = Digest::of(&content);
+        match digest.hex() == hex {
+            true => drop(self.verbatim.insert(digest, (begin, bytes))),
+            false => self.lose(begin, &format!("blob sha256:{hex}: its content is not what it must be")),
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, number: &str, begin: u64, bytes: u64) -> Result<()> {
+        self.follows(number, false);
+        (self.group, self.has_pack) = (number.parse().unwrap_or(self.group.saturating_add(1)), false);
+        let opened = self.content(begin, bytes, MAX_DOCUMENT_BYTES).and_then(|content| records::open(&content));
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Ok(self.lose(begin, error.message())),
+        };
+        let mut cursor = Cursor::new(&opened, "records");
+        while !cursor.is_empty() {
+            match Record::decode(&mut cursor) {
+                Ok(record) => self.record(record)?,
+                Err(error) => return Ok(self.lose(begin, error.message())),
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record) -> Result<()> {
+        let offset = match (&record.recipe, self.verbatim.get(&record.digest)) {
+            (Recipe::Verbatim, Some((offset, bytes))) if *bytes == record.bytes => *offset,
+            (Recipe::Verbatim, _) => return Ok(()), // That it is hurt was said.
+            _ => 0,
+        };
+        if !self.index.has(&record.digest) {
+            self.index.record(&record, offset)?;
+        }
+        if !record.note.is_empty() {
+            self.notes.push((record.digest, record.note));
+        }
+        Ok(())
+    }
+
+    fn content(&self, begin: u64, bytes: u64, limit: u64) -> Result<Vec<u8>> {
+        let mut content = vec![0u8; cap(bytes, limit.min(self.bytes), "member")?];
+        read_exact(&self.file, begin, &mut content)?;
+        Ok(content)
+    }
+
+    fn lose(&mut self, at: u64, why: &str) {
+        if self.lost.len() < MOST_TOLD {
+            self.lost.push(Error::damaged(why).at(at).in_volume(self.header.number).in_file(&self.path));
+        }
+    }
+}
