@@ -1,6 +1,6 @@
 # What a person types in this project. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test check bench fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -22,3 +22,6 @@ check: ## formatting, lints and documentation, all without a warning
 bench: ## what ocm takes, beside skopeo, regctl, crane, zstd, sha256sum and cp in the same run (IMAGES=DIR: an OCI layout)
 	@tools/setup
 	@tools/bench
+
+fuzz: ## every reader of foreign bytes under libFuzzer, TIME=60 seconds each
+	@tools/fuzz $(or $(TIME),60)

@@ -28,6 +28,26 @@ pub fn volume(bytes: &[u8]) {
     }
 }
 
+/// Puts the bytes down as a volume and takes out what is left of it. Whatever comes has its digest.
+pub fn salvaged(bytes: &[u8]) {
+    let (folder, scratch) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    std::fs::write(folder.path().join("x.ocm.tar"), bytes).expect("it is written");
+    let found = set::scan(folder.path()).expect("the folder can be read");
+    let options = ReaderOptions { cache_bytes: 1 << 20, index_cache_bytes: 1 << 20 };
+    let salvaged = ocm_format::salvage::salvage(&found.sets, scratch.path(), options).expect("it is no failure of the disk");
+    for content in blobs().into_iter().map(|(_, content)| content) {
+        let read = read(&salvaged.reader, &Digest::of(&content));
+        assert!(read.is_none_or(|read| read == content), "wrong bytes were given");
+    }
+}
+
+/// The volumes of a small archive, whole and without their ends.
+pub fn cut_volumes() -> Vec<Vec<u8>> {
+    let whole = volumes();
+    let cut = whole.iter().map(|volume| volume[..volume.len() - 4096].to_vec()).collect::<Vec<_>>();
+    [whole, cut].concat()
+}
+
 /// The volumes of a small archive.
 pub fn volumes() -> Vec<Vec<u8>> {
     with_archive(|found| {

@@ -29,3 +29,21 @@ pub fn configurations() -> Vec<Vec<u8>> {
         [STARTER.to_owned(), format!("{head}{operators}"), format!("{head}{platform}"), format!("{head}{blocked}"), delete.to_owned()];
     files.into_iter().map(String::into_bytes).collect()
 }
+
+/// Reads a registries.conf.
+pub fn registries_conf(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("registries.conf");
+    std::fs::write(&file, bytes).expect("it is written");
+    if let Err(error) = ocm::workflow::Redirects::load(&ocm::environment::Environment::default(), Some(&file)) {
+        assert!(error.to_string().contains("registries.conf"), "a refusal names the file: {error}");
+    }
+}
+
+/// Files with every kind of table.
+pub fn registries_confs() -> Vec<Vec<u8>> {
+    let whole = "unqualified-search-registries = [\"a.io\"]\n[[registry]]\nprefix = \"*.b.io\"\nlocation = \"c.io/d\"\ninsecure = true\n\
+                 blocked = false\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = \"m.io\"\npull-from-mirror = \"tag-only\"\n\
+                 [aliases]\n\"x\" = \"y.io/x\"\n";
+    vec![whole.as_bytes().to_vec(), b"[registries.search]\nregistries = ['a']\n".to_vec()]
+}

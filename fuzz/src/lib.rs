@@ -9,6 +9,8 @@
 pub mod archive;
 pub mod configuration;
 pub mod names;
+pub mod network;
+pub mod sealed;
 pub mod structures;
 pub mod trust;
 
@@ -24,7 +26,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 23] = [
     Target { name: "header", run: structures::header, seeds: structures::headers },
     Target { name: "footer", run: structures::footer, seeds: structures::footers },
     Target { name: "frame-header", run: structures::frame_header, seeds: structures::frame_headers },
@@ -34,9 +36,18 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "layer", run: structures::layer, seeds: structures::layers },
     Target { name: "tree", run: structures::tree, seeds: structures::layers },
     Target { name: "volume", run: archive::volume, seeds: archive::volumes },
+    Target { name: "salvage", run: archive::salvaged, seeds: archive::cut_volumes },
+    Target { name: "sealed", run: sealed::sealed, seeds: sealed::seeds },
+    Target { name: "records", run: structures::rec, seeds: structures::recs },
+    Target { name: "directory", run: structures::directory, seeds: structures::directories },
+    Target { name: "index-block", run: structures::index_block, seeds: structures::index_blocks },
+    Target { name: "gzip", run: structures::gzip, seeds: structures::gzips },
     Target { name: "manifest", run: names::manifest, seeds: names::manifests },
     Target { name: "name", run: names::name, seeds: names::names },
     Target { name: "configuration", run: configuration::configuration, seeds: configuration::configurations },
+    Target { name: "registries-conf", run: configuration::registries_conf, seeds: configuration::registries_confs },
+    Target { name: "challenge", run: network::challenge, seeds: network::challenges },
+    Target { name: "request", run: network::request, seeds: network::requests },
     Target { name: "policy", run: trust::policy, seeds: trust::policies },
     Target { name: "openpgp", run: trust::openpgp, seeds: trust::openpgps },
 ];

@@ -112,6 +112,91 @@ pub fn records() -> Vec<Vec<u8>> {
     recipes.into_iter().map(encoded).collect()
 }
 
+/// Opens a `.rec`: as it is, and sealed anew by its hash, so that what is behind that is met too.
+pub fn rec(bytes: &[u8]) {
+    let _ = records_of_file(bytes);
+    if let Some((_, packed)) = bytes.split_at_checked(32) {
+        let _ = records_of_file(&[Digest::of(packed).bytes(), packed].concat());
+    }
+}
+
+fn records_of_file(bytes: &[u8]) -> ocm_format::error::Result<()> {
+    let opened = ocm_format::records::open(bytes)?;
+    let mut cursor = Cursor::new(&opened, "records");
+    while !cursor.is_empty() {
+        Record::decode(&mut cursor)?;
+    }
+    Ok(())
+}
+
+/// A `.rec` with every kind of record.
+pub fn recs() -> Vec<Vec<u8>> {
+    let decoded: Vec<Record> =
+        records().iter().map(|bytes| Record::decode(&mut Cursor::new(bytes, "record")).expect("a seed")).collect();
+    vec![ocm_format::records::close(&decoded).expect("few records"), ocm_format::records::close([]).expect("none")]
+}
+
+/// Reads a directory; the first byte says how many bytes its blocks take.
+pub fn directory(bytes: &[u8]) {
+    let Some((blocks, bytes)) = bytes.split_first_chunk::<4>() else { return };
+    let _ = ocm_format::index::Directory::parse(bytes, u32::from_le_bytes(*blocks).into());
+}
+
+/// The directories of a small archive.
+pub fn directories() -> Vec<Vec<u8>> {
+    let of = |volume: &Vec<u8>| {
+        let footer = Footer::decode(volume.get(volume.len().checked_sub(1536)?..)?.first_chunk()?).ok()?;
+        let (blocks, end) = (footer.index_bytes - footer.directory_bytes, footer.index_offset + footer.index_bytes);
+        let directory = volume.get(usize::try_from(end - footer.directory_bytes).ok()?..usize::try_from(end).ok()?)?;
+        Some([&u32::try_from(blocks).ok()?.to_le_bytes()[..], directory].concat())
+    };
+    crate::archive::volumes().iter().filter_map(of).collect()
+}
+
+/// Decodes a plain block of the table that the first byte names.
+pub fn index_block(bytes: &[u8]) {
+    if let Some((table, plain)) = bytes.split_first() {
+        let _ = ocm_format::index::rows_of_block(u64::from(*table), plain);
+    }
+}
+
+/// A block of each table, with a row of each kind.
+pub fn index_blocks() -> Vec<Vec<u8>> {
+    // Rows, then each column behind its length.
+    let block = |table: u8, columns: &[&[u8]]| {
+        let mut bytes = vec![table, 1];
+        columns.iter().for_each(|column| bytes.extend([&[u8::try_from(column.len()).expect("short")][..], column].concat()));
+        bytes
+    };
+    vec![
+        block(1, &[&[5], &[9], &[77], &[1], &[0; 32]]),
+        block(2, &[&[24], &[0], &[1], &[0], &[], &[]]),
+        block(3, &[&[20], &[1], &[0], &[], &[], &[], &[], &[], &[]]),
+        block(5, &[&[3], &[2], b"\x01a", &[0; 32]]),
+    ]
+}
+
+/// Makes the plain form of a blob, and finds out which encoder wrote it: what is found makes the same bytes.
+pub fn gzip(bytes: &[u8]) {
+    let mut plain = Vec::new();
+    if let Ok(reader) = ocm_format::plain::plain(bytes) {
+        let _ = std::io::Read::read_to_end(&mut std::io::Read::take(reader, 1 << 20), &mut plain);
+    }
+    if let Ok(ocm_format::gzip::Verdict::Replay(plan)) = ocm_format::gzip::find(&bytes) {
+        let made: u64 = plan.pieces().iter().filter_map(|piece| piece.bytes().ok()).sum();
+        assert_eq!(made + plan.rest_bytes, bytes.len() as u64, "a plan is of the whole blob");
+    }
+}
+
+/// Gzip members of one byte, of stored blocks, one after another; and zstd.
+pub fn gzips() -> Vec<Vec<u8>> {
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let stored = [&header[..], &[1, 5, 0, 0xfa, 0xff], b"hello", &[0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0]].concat();
+    let fixed = [&header[..], &[0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0, 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0]].concat();
+    let zstd = frames_of_zstd::compress(b"plain", 3).expect("zstd takes any bytes");
+    vec![stored.clone(), fixed.clone(), [fixed, stored].concat(), zstd]
+}
+
 /// Reads SET.json.
 pub fn set_json(bytes: &[u8]) {
     if let Ok(manifest) = SetManifest::parse(bytes) {

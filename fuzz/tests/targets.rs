@@ -67,3 +67,24 @@ fn no_target_falls_over_what_became_of_its_seeds() {
         survives(target);
     }
 }
+
+/// The inputs that a target fell over once.
+fn regressions(target: &Target) -> Vec<std::path::PathBuf> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions").join(target.name);
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+#[test]
+fn no_target_falls_over_what_it_fell_over_once() {
+    for target in &TARGETS {
+        for path in regressions(target) {
+            (target.run)(&std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+        }
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let name = entry.expect("an entry").file_name();
+        assert!(TARGETS.iter().any(|target| name == target.name), "{} is no target", name.display());
+    }
+}

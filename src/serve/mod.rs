@@ -40,6 +40,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod understood;
 
 pub use access::AccessLog;
 pub use credentials::Credentials;
@@ -49,3 +50,4 @@ pub use server::{Options, Server};
 pub use snapshot::Current;
 pub use spool::Spool;
 pub use tls::Identity;
+pub use understood::understood;

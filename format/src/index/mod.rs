@@ -12,6 +12,7 @@ pub mod write;
 
 pub use directory::Directory;
 
+use crate::codec::Cursor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::recipe::Part;
@@ -37,6 +38,18 @@ pub mod table {
     pub const BLOBS: u64 = 4;
     /// MEMBERS.
     pub const MEMBERS: u64 = 5;
+}
+
+/// Decodes a plain block of a table that is the only one of it and begins at key 0; says how many rows it has.
+pub fn rows_of_block(table: u64, plain: &[u8]) -> Result<usize> {
+    let count = u32::try_from(Cursor::new(plain, "block").uvarint()?).map_err(|_| Error::damaged("block: it has too many rows"))?;
+    match table {
+        table::FRAMES => decode::rows::<FrameRow>(plain, 0, None, count).map(|rows| rows.len()),
+        table::PARTS => decode::rows::<PartRow>(plain, 0, None, count).map(|rows| rows.len()),
+        table::PIECES => decode::rows::<PieceRow>(plain, 0, None, count).map(|rows| rows.len()),
+        table::MEMBERS => decode::rows::<MemberRow>(plain, 0, None, count).map(|rows| rows.len()),
+        _ => Err(Error::damaged("block: it is of no table with positions")),
+    }
 }
 
 /// A row of FRAMES.

@@ -43,6 +43,7 @@ pub use self::request::{Request, RequestBody};
 pub use self::response::Response;
 
 use self::auth::{Auth, Authorization};
+use self::challenge::Challenge;
 use self::credentials::Credentials;
 use self::failure::Failure;
 use self::origin::Origin;
@@ -56,6 +57,12 @@ use self::transport::{Order, Transport, describe};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::{SharedMonitor, Silent};
+
+/// Whether ocm can answer one of the challenges in this value of `WWW-Authenticate`.
+#[must_use]
+pub fn can_answer(challenge: &[u8]) -> bool {
+    Challenge::best(std::iter::once(challenge)).is_some()
+}
 
 /// How registries are reached; made once per run.
 #[derive(Clone)]
