@@ -13,6 +13,7 @@ mod journeys;
 mod killed;
 mod media;
 mod oc_mirror;
+mod secrets;
 mod syncing;
 mod users;
 

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -111,7 +111,7 @@ impl Spool {
         loop {
             let name = format!(".spool-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
             let path = self.folder.join(name);
-            match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
+            match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
                 Ok(file) => {
                     fs::remove_file(&path).map_err(failed)?;
                     return Ok(Arc::clone(self.file.get_or_init(|| Arc::new(file))));
