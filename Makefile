@@ -1,6 +1,6 @@
 # What a person types in this project. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz
+.PHONY: help setup demo test check bench fuzz nightly
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -25,3 +25,7 @@ bench: ## what ocm takes, beside skopeo, regctl, crane, zstd, sha256sum and cp i
 
 fuzz: ## every reader of foreign bytes under libFuzzer, TIME=60 seconds each
 	@tools/fuzz $(or $(TIME),60)
+
+nightly: ## what takes hours: every bit, cut and crash point, 200 kills, fuzzing, mutants
+	@tools/setup
+	@tools/nightly

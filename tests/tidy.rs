@@ -102,6 +102,22 @@ fn links_between_documents_lead_somewhere() {
     none("links to files that are not there", broken);
 }
 
+/// The documents that say which test shows what.
+const EVIDENCE: [&str; 2] = ["docs/threat-model.md", "docs/reliability.md"];
+
+#[test]
+fn tests_that_documents_name_are_there() {
+    let sources: String = files(&["src", "format", "tests", "fuzz"], "rs").iter().map(|file| read(file)).collect();
+    let mut complaints = Vec::new();
+    for document in EVIDENCE {
+        let text = read(Path::new(document));
+        let named = text.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() > 2 && !word.contains([' ', '/', '.', '$']));
+        let gone = named.filter(|word| !sources.contains(&format!("fn {}(", word.rsplit(':').next().unwrap_or_default())));
+        complaints.extend(gone.map(|word| format!("{document}: {word}")));
+    }
+    none("tests that are named and not there", complaints);
+}
+
 #[test]
 fn a_verb_is_found_where_a_person_would_type_it() {
     let text = "```\n$ ocm sync a b\nocm ls x\n$ cargo build\n$ ocm --version\n```\n`ocm verify DIR` checks.\nocm is a tool.\n";

@@ -131,8 +131,7 @@ fn records_of_file(bytes: &[u8]) -> ocm_format::error::Result<()> {
 
 /// A `.rec` with every kind of record.
 pub fn recs() -> Vec<Vec<u8>> {
-    let decoded: Vec<Record> =
-        records().iter().map(|bytes| Record::decode(&mut Cursor::new(bytes, "record")).expect("a seed")).collect();
+    let decoded: Vec<Record> = records().iter().map(|bytes| Record::decode(&mut Cursor::new(bytes, "record")).expect("a seed")).collect();
     vec![ocm_format::records::close(&decoded).expect("few records"), ocm_format::records::close([]).expect("none")]
 }
 

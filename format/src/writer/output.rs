@@ -130,6 +130,8 @@ impl Worker {
         }
         syncer.end()?;
         self.file.sync_all().map_err(|error| Error::io(&self.path, &error))?;
+        // The file gets its name next. Then it counts as it is, and with it what was noted of it: no note may be lost any more.
+        self.journal.sync()?;
         Ok(self.hasher.clone().finish())
     }
 

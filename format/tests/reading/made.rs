@@ -139,3 +139,8 @@ pub(crate) fn check_set(set: &SetFiles, options: check::Options) -> Report {
 }
 
 pub(crate) const NORMAL: check::Options = check::Options { quick: false, deep: false, threads: 2 };
+
+/// Whether everything is to be tried, however long it takes.
+pub(crate) fn nightly() -> bool {
+    std::env::var_os("OCM_NIGHTLY").is_some()
+}

@@ -39,7 +39,9 @@ fn no_secret_is_said_or_written() {
     for (pair, code) in [(&wrong, 1), (&pair, 0)] {
         let file = format!(r#"{{"auths":{{"{}":{{"auth":"{pair}"}}}}}}"#, far.host());
         std::fs::write(ocm.home.path().join("auth.json"), file).expect("written");
-        for arguments in [&["sync", "oci:layout", to.as_str()][..], &["sync", from.as_str(), "disk"], &["-o", "json", "plan", from.as_str(), "disk"]] {
+        for arguments in
+            [&["sync", "oci:layout", to.as_str()][..], &["sync", from.as_str(), "disk"], &["-o", "json", "plan", from.as_str(), "disk"]]
+        {
             let mut command = ocm.command(arguments);
             let output = command.args(["-v", "--authfile", "auth.json", "--retry-times", "0"]).output().expect("ocm runs");
             said += &String::from_utf8_lossy(&[output.stdout, output.stderr].concat());
