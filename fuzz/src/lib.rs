@@ -24,7 +24,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "header", run: structures::header, seeds: structures::headers },
     Target { name: "footer", run: structures::footer, seeds: structures::footers },
     Target { name: "frame-header", run: structures::frame_header, seeds: structures::frame_headers },
@@ -39,4 +39,7 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "configuration", run: configuration::configuration, seeds: configuration::configurations },
     Target { name: "policy", run: trust::policy, seeds: trust::policies },
     Target { name: "openpgp", run: trust::openpgp, seeds: trust::openpgps },
+    Target { name: "minisign", run: trust::minisign, seeds: trust::minisigns },
+    Target { name: "minisign-key", run: trust::minisign_key, seeds: trust::minisign_keys },
+    Target { name: "trust-file", run: trust::trust_file, seeds: trust::trust_files },
 ];

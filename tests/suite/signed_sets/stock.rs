@@ -28,6 +28,7 @@ async fn minisign_checks_what_ocm_signed() {
         return;
     }
     let mut vault = Vault::new();
+    (2..6).for_each(|number| vault.add(number));
     let made = key::new(&vault.lab.folder("ours.key"), &[7; 72], None).expect("a key");
     let ours = key::open(&vault.lab.folder("ours.key"), &mut || panic!("it has no password")).expect("a key");
     vault.lab.settings.signer = Some(ours);
