@@ -5,8 +5,8 @@ use std::path::Path;
 
 use ocm_format::digest::Digest;
 use ocm_format::layout::Id;
-use ocm_format::set::{Lineage, Needs};
 use ocm_format::set::scan;
+use ocm_format::set::{Lineage, Needs};
 use ocm_format::volume::Volume;
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, Seal, SetWriter};
 use proptest::prelude::*;

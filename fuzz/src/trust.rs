@@ -58,7 +58,10 @@ pub fn minisign(bytes: &[u8]) {
     let Ok(signature) = Signature::read(bytes) else { return };
     assert_eq!(Signature::read(signature.file().as_bytes()).as_ref(), Ok(&signature), "it comes back from its file");
     if key.public().verify(&signature, content).is_ok() {
-        assert!(signature == key.sign(content, signature.comment()) && ["", "a comment"].contains(&signature.comment()), "nobody else signed");
+        assert!(
+            signature == key.sign(content, signature.comment()) && ["", "a comment"].contains(&signature.comment()),
+            "nobody else signed"
+        );
     }
 }
 

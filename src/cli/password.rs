@@ -65,7 +65,8 @@ fn from_file(path: &Path) -> Result<Vec<u8>> {
 /// Asks on the terminal, which does not show what is typed.
 fn ask(prompt: &str) -> Result<Vec<u8>> {
     let none = |error: &std::io::Error| {
-        Error::usage(format!("a password is needed, and there is no terminal to ask for it: {error}")).hint("name a file with it: --password-file FILE")
+        Error::usage(format!("a password is needed, and there is no terminal to ask for it: {error}"))
+            .hint("name a file with it: --password-file FILE")
     };
     let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|error| none(&error))?;
     let before = tcgetattr(&terminal).map_err(|error| none(&error.into()))?;

@@ -131,8 +131,13 @@ impl Authority {
         if wish.trust.is_empty() {
             return match (wish.demands.is_empty(), wish.approvals.is_empty()) {
                 (true, true) => Ok(Self::default()),
-                (false, _) => Err(Error::usage("--require-signature: whose signatures count is not said").hint("name a trust file or a key with --trust")),
-                (true, false) => Err(Error::usage("--approval: whose approvals count is not said").hint("name a trust file or a key with --trust")),
+                (false, _) => {
+                    Err(Error::usage("--require-signature: whose signatures count is not said")
+                        .hint("name a trust file or a key with --trust"))
+                }
+                (true, false) => {
+                    Err(Error::usage("--approval: whose approvals count is not said").hint("name a trust file or a key with --trust"))
+                }
             };
         }
         let mut signers = Signers::default();
@@ -274,7 +279,10 @@ fn trusted(named: &str) -> Result<Signers> {
         return Ok(Signers::one(key));
     }
     let path = Path::new(named);
-    let absent = || Error::usage(format!("--trust {named}: it is neither a key nor a file that is there")).hint("name a trust file, a .pub file, or the key itself");
+    let absent = || {
+        Error::usage(format!("--trust {named}: it is neither a key nor a file that is there"))
+            .hint("name a trust file, a .pub file, or the key itself")
+    };
     let text = files::read(path)?.ok_or_else(absent)?;
     if text.starts_with(b"untrusted comment:") {
         let wrong = |why| Error::usage(format!("{named}: it is no public key of minisign: {why}"));

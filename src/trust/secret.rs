@@ -162,7 +162,7 @@ impl Kept {
             [0, 0] => false,
             _ => return Err("how its password is used is not known".to_owned()),
         };
-        let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
         let mut kept = Self {
             scrypt,
             salt: [0; 32],
@@ -205,7 +205,7 @@ fn params(work: u64, memory: u64) -> Why<Params> {
         (log_of(work / (r * 4)), 1)
     } else {
         let log = log_of(memory / (r * 128));
-        (log, (work / 4 >> log) / r)
+        (log, ((work / 4) >> log) / r)
     };
     let p = u32::try_from(p).ok().filter(|p| *p > 0).ok_or("how its password is used makes no sense")?;
     Params::new(log, 8, p).map_err(|_| "how its password is used makes no sense".to_owned())

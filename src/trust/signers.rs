@@ -36,7 +36,8 @@ impl Signers {
     /// Reads a trust file, which is called `name`: lines `KEY ROLE LINEAGE-GLOB…`, and comments from `#` on.
     pub fn read(name: &str, text: &[u8]) -> Result<Self> {
         let wrong = |line: usize, column: usize, why: &str| {
-            Error::usage(format!("{name}:{line}:{column}: {why}")).hint("write lines `KEY ROLE LINEAGE-GLOB…`, as in docs/guides/signed-sets.md")
+            Error::usage(format!("{name}:{line}:{column}: {why}"))
+                .hint("write lines `KEY ROLE LINEAGE-GLOB…`, as in docs/guides/signed-sets.md")
         };
         let text = std::str::from_utf8(text).map_err(|error| {
             let before = text.get(..error.valid_up_to()).unwrap_or_default();
@@ -162,7 +163,10 @@ mod tests {
         let text = format!("# who signs\n\n{KEY}  builder\tdisk lab-*   # the near side\n  {KEY} auditor *\n");
         let signers = Signers::read("trust", text.as_bytes()).expect("signers");
         assert_eq!(signers.0.len(), 2);
-        assert_eq!((signers.0[0].role.as_deref(), signers.0[0].globs.as_slice()), (Some("builder"), ["disk".into(), "lab-*".into()].as_slice()));
+        assert_eq!(
+            (signers.0[0].role.as_deref(), signers.0[0].globs.as_slice()),
+            (Some("builder"), ["disk".into(), "lab-*".into()].as_slice())
+        );
         assert_eq!((signers.keys_of(None), signers.keys_of(Some("auditor")), signers.keys_of(Some("other"))), (1, 1, 0));
         assert!(signers.0[0].is_for("lab-7") && !signers.0[0].is_for("disk2") && signers.0[1].is_for("any thing"));
         assert!(signers.0[0].is(None) && signers.0[0].is(Some("builder")) && !signers.0[0].is(Some("auditor")));
@@ -175,7 +179,7 @@ mod tests {
             ("# nothing\n".to_owned(), "t:1:1: no key is in it"),
             ("x\n".to_owned(), "t:1:1: this is no public key"),
             (format!("\n  {}", KEY.replace("RW", "RU")), "t:2:3: this is no public key"),
-            (format!("{KEY}"), "t:1:57: the role of the key is missing"),
+            (KEY.to_owned(), "t:1:57: the role of the key is missing"),
             (format!("{KEY} 12 *"), "t:1:58: \"12\" is no role"),
             (format!("{KEY} a=b *"), "t:1:58: \"a=b\" is no role"),
             (format!("#\n{KEY} builder  # *"), "t:2:70: what the key counts for is missing"),

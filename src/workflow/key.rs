@@ -74,7 +74,9 @@ pub fn new(file: &Path, random: &Random, password: Option<&[u8]>) -> Result<KeyF
     let public = named(file, "pub");
     for path in [file, &public] {
         if std::fs::symlink_metadata(path).is_ok() {
-            return Err(Error::usage(format!("{}: it is there already, and keys are never written over", path.display())).hint("name another file"));
+            return Err(
+                Error::usage(format!("{}: it is there already, and keys are never written over", path.display())).hint("name another file")
+            );
         }
     }
     create(file, 0o600, secret.as_bytes())?;
@@ -122,7 +124,8 @@ pub fn approve(path: &Path, generation: Option<u32>, key: &SecretKey, file: Opti
 }
 
 fn opened(file: &Path, bytes: &[u8], password: &mut Password<'_>) -> Result<SecretKey> {
-    let wrong = |why: String| Error::usage(format!("{}: {why}", file.display())).hint("name a secret key that `ocm key new` or `minisign -G` made");
+    let wrong =
+        |why: String| Error::usage(format!("{}: {why}", file.display())).hint("name a secret key that `ocm key new` or `minisign -G` made");
     let protected = SecretKey::is_protected(bytes).map_err(wrong)?;
     let password = if protected { Some(zeroize::Zeroizing::new(password()?)) } else { None };
     SecretKey::read(bytes, password.as_ref().map(|password| password.as_slice())).map_err(wrong)

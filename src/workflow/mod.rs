@@ -25,13 +25,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::signing::{Authority, SecretKey};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
 use crate::store::archive::{LetGo, Shelf};
 pub use crate::store::registry::{Redirects, Who};
 pub use crate::trust::{Choice as TrustChoice, Trust};
-use self::signing::{Authority, SecretKey};
 use crate::workspace::Workspace;
 
 /// The surroundings of a run, and what is the same for every verb.

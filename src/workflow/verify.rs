@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::signing::{Authority, Checked, Judgement, NamedSet, judge, name_signers};
 use super::{Settings, blocking, shelf};
 use crate::error::{Error, Result};
-use crate::store::archive::{Signed, check};
 pub use crate::store::archive::check::{DamageLine, Fault, FileKind, FileVerdict, Hurt, SetVerdict, Verdict};
+use crate::store::archive::{Signed, check};
 use crate::transfer::Class;
 use crate::workspace::Workspace;
 
@@ -92,7 +92,8 @@ fn open(request: Request, threads: usize, workspace: &Workspace) -> Result<check
 fn signatures(sets: &[Signed], authority: &Authority) -> Vec<SetSignatures> {
     let judged: Vec<_> = sets.iter().map(|set| (set, judge(set, authority))).collect();
     let vouches = |other: &Signed, set: &Signed| other.ancestors.iter().any(|(id, root)| (id, root) == (&set.id, &set.root));
-    let voucher = |set: &Signed| judged.iter().find(|(other, found)| found.lacking.is_empty() && !found.is_damaged() && vouches(other, set));
+    let voucher =
+        |set: &Signed| judged.iter().find(|(other, found)| found.lacking.is_empty() && !found.is_damaged() && vouches(other, set));
     let told = |(set, found): &(&Signed, Judgement)| {
         let Judgement { signatures, lacking } = found;
         let vouched_for_by = if lacking.is_empty() { None } else { voucher(set).map(|(other, _)| other.generation) };

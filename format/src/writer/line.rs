@@ -14,7 +14,8 @@ use super::own::Own;
 use super::place::{Placed, Spot};
 use super::volume::VolumeWriter;
 use super::{
-    Closing, Fate, Form, Head, NewBlob, OnVolume, Options, Seal, Volume, catalogue, header_of, stem, tail, texts, volume_name, write_durably,
+    Closing, Fate, Form, Head, NewBlob, OnVolume, Options, Seal, Volume, catalogue, header_of, stem, tail, texts, volume_name,
+    write_durably,
 };
 use crate::codec::length;
 use crate::delta::Earlier;

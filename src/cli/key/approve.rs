@@ -19,7 +19,9 @@ use crate::workflow::label;
 /// For those who look into a set between two stages. The archive is not touched and may be on read-only media; of its files the last volume or
 /// the catalogue is enough. The file is found where it lies beside the set, or is named by --approval.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  ocm key approve /mnt/disk --key auditor.key\n  ocm key approve /media/dvd@2 --key auditor.key --to set2.minisig")]
+#[command(
+    after_long_help = "Examples:\n  ocm key approve /mnt/disk --key auditor.key\n  ocm key approve /media/dvd@2 --key auditor.key --to set2.minisig"
+)]
 pub(in crate::cli) struct Arguments {
     /// The archive directory, or one file of the set; @N for set N, default the newest.
     #[arg(help = "The archive directory, or one file of the set; @N for set N, default the newest", value_name = "ARCHIVE")]

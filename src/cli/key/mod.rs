@@ -16,7 +16,9 @@ use crate::workflow::key::KeyFacts;
 ///
 /// Keys and signatures are those of minisign, which reads and checks all of them.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  ocm key new builder.key\n  ocm key show builder.key.pub\n  ocm key approve /mnt/disk --key auditor.key")]
+#[command(
+    after_long_help = "Examples:\n  ocm key new builder.key\n  ocm key show builder.key.pub\n  ocm key approve /mnt/disk --key auditor.key"
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

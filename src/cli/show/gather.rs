@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::cli::figures::{bytes, count, numbers};
 use crate::cli::safe::safe;
-use crate::workflow::label;
 use crate::workflow::gather::{Fate, Outcome, Standing, VolumeName, VolumeOutcome};
+use crate::workflow::label;
 use crate::workflow::verify::FileKind;
 
 /// The whole result.
@@ -99,12 +99,14 @@ pub(in crate::cli) mod tests {
     #[test]
     fn what_was_taken_and_what_is_missing_is_told() {
         let label = label(&Digest::of(b"root"));
-        let expected = format!("set 1  volume 1   700 MiB   copied\nset 1  volume 2   700 MiB   here already\n\
+        let expected = format!(
+            "set 1  volume 1   700 MiB   copied\nset 1  volume 2   700 MiB   here already\n\
                         set 1  volume 3   700 MiB   copied, in place of a damaged one\n\
                         /m/v   700 MiB   NOT TAKEN\n  at 0x10: \\u{{1b}}\n  hint:    copy it\n\
                         set 1 of \"disk\": have 3 of at least 5, without 4\nset 1 of \"disk\": have 4 of 5, without 4\n  \
                         elsewhere: set 0 (id ab), which it builds on\n\
-                        set 1 of \"disk\": all here, 5 volumes   root {label}\n  next   put in the next medium, and run the same command\n");
+                        set 1 of \"disk\": all here, 5 volumes   root {label}\n  next   put in the next medium, and run the same command\n"
+        );
         assert_eq!(text(&outcome()), expected);
         let done = Outcome { sets: outcome().sets.split_off(2), volumes: vec![], ..outcome() };
         assert_eq!(text(&done), format!("set 1 of \"disk\": all here, 5 volumes   root {label}\n  next   ocm ls /a\n"));

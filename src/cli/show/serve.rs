@@ -42,7 +42,8 @@ pub(in crate::cli) mod tests {
     #[test]
     fn the_ready_line_says_what_is_served_and_where() {
         let root = |generation: u32| format!("  root   {}   set {generation} of \"disk\"\n", label(&Digest::of(b"root")));
-        let expected = format!("serving 12 images of set 2 at https://127.0.0.1:5000 (read-only)\n  certificate  SHA-256 AB:CD\n{}", root(2));
+        let expected =
+            format!("serving 12 images of set 2 at https://127.0.0.1:5000 (read-only)\n  certificate  SHA-256 AB:CD\n{}", root(2));
         assert_eq!(text(&ready(&[2])), expected);
         let plain = Ready { fingerprint: None, images: 1, ..ready(&[2, 1]) };
         let expected = format!("serving 1 image of 2 sets at https://127.0.0.1:5000 (read-only)\n{}{}", root(2), root(1));

@@ -54,7 +54,7 @@ pub use parent::{BuildsOn, LONG_CHAIN, LONGEST_CHAIN};
 pub use recalled::{OldBlob, Recalled};
 pub use room::Room;
 pub use shelf::{KnownSet, LetGo, Selection, Shelf};
-pub use signed::{Admit, Seal, SignatureFile, Signed, ToSign, admit};
+pub use signed::{Admit, Seal, Sign, SignatureFile, Signed, ToSign, admit};
 pub use sink::{ArchiveSink, HandOver, NewSet, Written, WrittenVolume};
 pub use source::{ArchiveSource, ParentId, SetFacts};
 pub use unfinished::{Pinned, Unfinished};

@@ -58,6 +58,9 @@ pub struct SignatureFile {
 /// Refuses a set that is not to be read.
 pub type Admit = Arc<dyn Fn(&Signed) -> Result<()> + Send + Sync>;
 
+/// Makes the signature of a set.
+pub type Sign = dyn Fn(&ToSign<'_>) -> Vec<u8> + Send + Sync;
+
 /// How a new set gets its signature.
 #[derive(Clone, Default)]
 pub enum Seal {
@@ -65,7 +68,7 @@ pub enum Seal {
     #[default]
     None,
     /// By what this makes of it, each time the same.
-    Made(Arc<dyn Fn(&ToSign<'_>) -> Vec<u8> + Send + Sync>),
+    Made(Arc<Sign>),
     /// By the signature that it had before.
     Kept(Vec<u8>),
 }
@@ -137,7 +140,9 @@ impl Signed {
         // Of a lineage the newest comes first.
         match wanted.first() {
             Some(set) => Self::of(set, path),
-            None => shelf.select(generation).and_then(|_| Err(Error::needed(format!("{}: no set here says what it lists", path.display())))),
+            None => {
+                shelf.select(generation).and_then(|_| Err(Error::needed(format!("{}: no set here says what it lists", path.display()))))
+            }
         }
     }
 

@@ -58,9 +58,13 @@ fn different_keys_of_a_role_count_where_their_patterns_fit() {
 
 #[test]
 fn what_does_not_verify_is_damage_only_where_it_claims_to() {
-    let broken = |found: &Found| Found { bytes: String::from_utf8_lossy(&found.bytes).replace("lineage disk", "lineage dusk").into_bytes(), ..found.clone() };
+    let broken = |found: &Found| Found {
+        bytes: String::from_utf8_lossy(&found.bytes).replace("lineage disk", "lineage dusk").into_bytes(),
+        ..found.clone()
+    };
     let stock = Found { place: "x".into(), bytes: key(1).sign(b"other", "timestamp:1").file().into_bytes() };
-    let another = Found { place: "y".into(), bytes: key(1).sign(b"other", &comment_of("02", 1, &Digest::of(b"other"), "disk")).file().into_bytes() };
+    let another =
+        Found { place: "y".into(), bytes: key(1).sign(b"other", &comment_of("02", 1, &Digest::of(b"other"), "disk")).file().into_bytes() };
     let garbage = Found { place: "z".into(), bytes: b"garbage".to_vec() };
     let authority = authority(&[(1, "builder *")], &["1"]);
     for (inside, beside, expected) in [

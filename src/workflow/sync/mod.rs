@@ -280,7 +280,9 @@ pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
         });
     }
     if let (Some(_), Location::Layout { .. }) = (&settings.signer, &request.to) {
-        return Err(Error::usage(format!("{}: --sign signs sets and receipts, and a layout has neither", request.to)).hint("leave --sign out"));
+        return Err(
+            Error::usage(format!("{}: --sign signs sets and receipts, and a layout has neither", request.to)).hint("leave --sign out")
+        );
     }
     let workspace = Workspace::new(settings.workspace());
     let origins = Origins::open(&request, settings).await?;

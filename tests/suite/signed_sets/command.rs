@@ -64,7 +64,10 @@ fn keys_are_for_their_owner_alone_and_never_written_over() {
     assert!(code == Some(2) && err.contains("builder.key.pub: it is there already"), "{err}");
     assert!(!std::path::Path::new(&path).exists());
     std::fs::write(&path, &before).expect("put back");
-    assert_eq!(signed.done(&["key", "show", "builder.key"]).lines().nth(1), signed.done(&["key", "show", "builder.key.pub"]).lines().nth(1));
+    assert_eq!(
+        signed.done(&["key", "show", "builder.key"]).lines().nth(1),
+        signed.done(&["key", "show", "builder.key.pub"]).lines().nth(1)
+    );
     let json: serde_json::Value = serde_json::from_str(&signed.done(&["key", "show", "builder.key", "-o", "json"])).expect("json");
     assert_eq!((json["publicKey"].as_str(), json["protected"].as_bool()), (Some(signed.public("builder").as_str()), Some(false)));
     // Nobody is at the terminal, and a password is read from a file alone.
@@ -86,14 +89,21 @@ fn sets_without_what_is_asked_for_are_neither_brought_nor_served_nor_shown() {
     for verb in [&["sync", "disk", "oci:out"][..], &["serve", "--listen", "127.0.0.1:0", "disk"], &["mount", "disk", "view"]] {
         let (code, out, err) = signed.home.run(&[verb, &asked].concat());
         assert!(code == Some(5) && out.is_empty(), "{verb:?}: {code:?} {out} {err}");
-        assert!(err.contains("error: set 1 of \"disk\": it is not signed as it must be: it lacks 1 of 1 key of role auditor (there: 0)"), "{err}");
-        assert!(err.contains(&format!("there: signature by {} (builder): trusted", signed.id("builder"))) && err.contains("hint:"), "{err}");
+        assert!(
+            err.contains("error: set 1 of \"disk\": it is not signed as it must be: it lacks 1 of 1 key of role auditor (there: 0)"),
+            "{err}"
+        );
+        assert!(
+            err.contains(&format!("there: signature by {} (builder): trusted", signed.id("builder"))) && err.contains("hint:"),
+            "{err}"
+        );
     }
     assert!(!std::path::Path::new(&signed.home.path("out")).exists());
     let (code, out, _) = signed.home.run(&[&["verify", "disk"][..], &asked].concat());
     assert!(code == Some(5) && out.contains("  LACKS 1 of 1 key of role auditor (there: 0)\n"), "{out}");
     let out = signed.done(&["key", "approve", "disk", "--key", "auditor.key"]);
-    let root = out.lines().find_map(|line| line.trim().strip_prefix("root   ")).expect("a root").split(' ').next().expect("a label").to_owned();
+    let root =
+        out.lines().find_map(|line| line.trim().strip_prefix("root   ")).expect("a root").split(' ').next().expect("a label").to_owned();
     for verb in [&["sync", "-q", "disk", "oci:out"][..], &["verify", "disk"]] {
         let out = signed.done(&[verb, &asked].concat());
         assert!(out.contains(&root), "{out}");

@@ -77,7 +77,11 @@ async fn ocm_signs_with_keys_of_minisign_and_takes_its_approvals() {
     vault.deliver("disk", "other").await.expect_err("nothing of that key is left");
     let folder = vault.lab.folder("unpacked");
     unpacked(&vault.volumes("disk").pop().expect("a volume"), &folder);
-    run(Tool::find("minisign").expect("it was there").args(["-S", "-m", "SET.json", "-t", "vetted", "-s"]).arg(&secret).current_dir(&folder));
+    run(Tool::find("minisign")
+        .expect("it was there")
+        .args(["-S", "-m", "SET.json", "-t", "vetted", "-s"])
+        .arg(&secret)
+        .current_dir(&folder));
     let theirs = folder.join("SET.json.minisig");
     vault.demand(&public, &["1"], &[&theirs]);
     vault.deliver("disk", "other").await.expect("let in");

@@ -17,8 +17,8 @@ use super::mending::Mending;
 use crate::error::Result;
 use crate::image::Inside;
 use crate::store::archive::shelf::lacks;
-use crate::store::archive::source::{ArchiveSource, SetFacts};
 use crate::store::archive::signed::{Admit, admit_chosen};
+use crate::store::archive::source::{ArchiveSource, SetFacts};
 use crate::store::archive::{Shelf, told};
 
 /// The sets that a person means.
