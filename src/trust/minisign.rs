@@ -92,7 +92,7 @@ impl fmt::Display for PublicKey {
 }
 
 impl fmt::Display for KeyId {
-    /// As minisign shows it: a number of which the first byte is the least.
+    /// As minisign shows it: a number of which the first byte is the least. Here it has all of its 16 digits, so that signatures are of one length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016X}", u64::from_le_bytes(self.0))
     }

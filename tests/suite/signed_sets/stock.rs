@@ -68,7 +68,9 @@ async fn ocm_signs_with_keys_of_minisign_and_takes_its_approvals() {
     let stock = key::open(&secret, &mut || panic!("it has no password")).expect("a key");
     let facts = key::show(Path::new(&public), &mut || panic!("it is public")).expect("facts");
     assert_eq!((facts.id, facts.public_key), (stock.public().id().to_string(), stock.public().to_string()));
-    assert!(std::fs::read_to_string(&public).expect("a key").contains(&stock.public().id().to_string()), "minisign calls it the same");
+    // minisign leaves zeros at the front out.
+    let id = stock.public().id().to_string();
+    assert!(std::fs::read_to_string(&public).expect("a key").contains(id.trim_start_matches('0')), "minisign calls it the same");
     // One of ocm with a key of minisign, and one of minisign alone over what tar takes out.
     let approval = approve(&vault.lab.folder("disk"), None, &stock, None).expect("approved").file;
     vault.demand(&public, &["1"], &[]);
