@@ -16,7 +16,7 @@ pub use crate::id::Id;
 /// The version of the format that this crate writes.
 pub const VERSION: u16 = 0;
 /// The draft of that version; 0 once it is frozen.
-pub const DRAFT: u16 = 3;
+pub const DRAFT: u16 = 4;
 /// The first bytes of a header: they catch text-mode and 7-bit damage.
 pub const HEADER_MAGIC: [u8; 8] = *b"\x8FOCM\r\n\x1A\n";
 /// The first bytes of a footer.
@@ -368,6 +368,6 @@ mod tests {
         let resealed = seal(&bytes[..508]);
         let error = Header::decode(&resealed).expect_err("another draft");
         assert_eq!(error.kind(), Kind::Version);
-        assert!(error.to_string().contains("draft 9") && error.to_string().contains("draft 3"), "{error}");
+        assert!(error.to_string().contains("draft 9") && error.to_string().contains("draft 4"), "{error}");
     }
 }

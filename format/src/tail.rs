@@ -5,19 +5,25 @@
 //!
 //! *Not here:* what the documents say (`set` reads SET.json; the rest is opaque).
 
+use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use crate::codec::length;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::layout::{FLAG_SET, MAX_DOCUMENT_BYTES};
+use crate::layout::{FLAG_SET, FOOTER_FROM_END, Footer, MAX_DOCUMENT_BYTES};
 use crate::tar;
 use crate::volume::Volume;
 
 /// The members of a tail, in order, and the most bytes of each; the signature may be absent.
 const MEMBERS: [(&str, u64); 4] =
-    [("oci-layout", 4 << 10), ("index.json", MAX_DOCUMENT_BYTES), ("SET.json", MAX_DOCUMENT_BYTES), (SIGNATURE, 64 << 10)];
-const SIGNATURE: &str = "SET.json.minisig";
+    [("oci-layout", 4 << 10), ("index.json", MAX_DOCUMENT_BYTES), ("SET.json", MAX_DOCUMENT_BYTES), (SIGNATURE, MAX_SIGNATURE_BYTES)];
+/// The member with the signature of SET.json.
+pub const SIGNATURE: &str = "SET.json.minisig";
+/// The most bytes of a signature.
+pub const MAX_SIGNATURE_BYTES: u64 = 64 << 10;
 
 /// The documents at the end of a set.
 #[derive(Debug, Clone)]
@@ -103,6 +109,31 @@ impl Volume {
             return Ok(());
         }
         Err(Error::damaged("tail: its SET.json is not the one of the footer"))
+    }
+}
+
+/// The signature that stands behind SET.json in the volume at `path`, which has this footer; `None` where there is none. Where nothing
+/// stands behind SET.json, nothing is read. It is taken as it is: neither the SHA-256 of the tail nor what it says is looked at.
+pub fn read_signature(path: &Path, footer: &Footer, time: u64) -> Result<Option<Vec<u8>>> {
+    if footer.flags & FLAG_SET == 0 || footer.set_json_bytes == 0 {
+        return Ok(None);
+    }
+    let begin = tar::padded(footer.set_json_bytes).saturating_add(footer.set_json_offset);
+    let end = footer.file_bytes.saturating_sub(FOOTER_FROM_END).saturating_sub(tar::BLOCK);
+    if begin == end {
+        return Ok(None);
+    }
+    let placed = |error: Error| error.at(begin).in_file(path);
+    let most = tar::member_bytes(MAX_SIGNATURE_BYTES);
+    let bytes = crate::error::cap(end.saturating_sub(begin), most, SIGNATURE).map_err(placed)?;
+    let mut content = vec![0; bytes];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut content, begin));
+    read.map_err(|error| Error::io(path, &error).at(begin))?;
+    let mut walk = Walk { bytes: &content, at: 0 };
+    let range = walk.member(SIGNATURE, MAX_SIGNATURE_BYTES, time).map_err(placed)?;
+    match walk.at == content.len() {
+        true => Ok(content.get(range).map(<[u8]>::to_vec)),
+        false => Err(placed(Error::damaged("tail: something is left over"))),
     }
 }
 

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use ocm_format::digest::Digest;
 use ocm_format::layout::Id;
+use ocm_format::set::scan;
 use ocm_format::set::{Lineage, Needs};
-use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
+use ocm_format::volume::Volume;
+use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, Seal, SetWriter};
 use proptest::prelude::*;
 
 /// Pseudo-random bytes; every `run` bytes repeat once, so that some of it compresses.
@@ -232,4 +234,59 @@ proptest! {
         write(folder.path(), cap, 2);
         prop_assert!(files(whole.path()) == files(folder.path()));
     }
+}
+
+/// A signature that says which set and which bytes it is of.
+fn seal(word: &'static str) -> Seal {
+    Seal::Made(std::sync::Arc::new(move |manifest, set_json| {
+        Ok(format!("{word} {} {} {}\n", manifest.set, manifest.generation, Digest::of(set_json)).into_bytes())
+    }))
+}
+
+#[test]
+fn a_signature_stands_behind_the_manifest_in_the_last_volume_and_in_the_catalogue() {
+    let written = |seal: Seal| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut set = open(folder.path(), 200 << 10, 2).sealed(seal);
+        blobs().iter().for_each(|blob| add(&mut set, blob));
+        let finished = set.finish(closing()).expect("finished");
+        (folder, finished)
+    };
+    let (folder, finished) = written(seal("ours"));
+    let expected = format!("ours {} 1 {}\n", Id([1; 16]), finished.root).into_bytes();
+    let last = finished.volumes.last().expect("a volume").0.clone();
+    for file in [last].iter().chain(&finished.catalogue) {
+        let tail = Volume::open(file).expect("a volume").read_tail().expect("a tail");
+        assert_eq!(tail.names().last(), Some("SET.json.minisig"));
+        assert_eq!(tail.get("SET.json.minisig"), Some(expected.as_slice()));
+    }
+    let set = scan(folder.path()).expect("readable").sets.pop().expect("a set");
+    assert_eq!(set.signatures.iter().map(|signature| signature.bytes.as_slice()).collect::<Vec<_>>(), [expected.as_slice()]);
+    assert!(set.is_complete() && set.problems.is_empty());
+    // Whoever signs, the root is the same; and a signature that is kept makes the same bytes.
+    assert_eq!(written(seal("else")).1.root, finished.root);
+    assert_eq!(files(written(Seal::Kept(expected)).0.path()), files(folder.path()));
+    let (folder, _) = written(Seal::None);
+    assert!(scan(folder.path()).expect("readable").sets.iter().all(|set| set.signatures.is_empty()));
+}
+
+#[test]
+fn a_signature_of_two_and_one_that_cannot_be_read_are_both_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut set = open(folder.path(), 1 << 20, 1).sealed(seal("ours"));
+    blobs().iter().for_each(|blob| add(&mut set, blob));
+    let finished = set.finish(closing()).expect("finished");
+    let last = &finished.volumes.last().expect("a volume").0;
+    let copy = folder.path().join("copy.tar");
+    let mut bytes = std::fs::read(last).expect("content");
+    let at = bytes.windows(5).rposition(|word| word == b"ours ").expect("the signature");
+    bytes[at] = b'O';
+    std::fs::write(&copy, &bytes).expect("a copy");
+    assert_eq!(scan(folder.path()).expect("readable").sets[0].signatures.len(), 2);
+    bytes[at - 512] ^= 1;
+    std::fs::write(&copy, &bytes).expect("a copy");
+    let found = scan(folder.path()).expect("readable");
+    assert_eq!((found.sets[0].signatures.len(), found.sets[0].problems.len()), (1, 1));
+    let text = found.sets[0].problems[0].to_string();
+    assert!(text.contains("SET.json.minisig does not stand where it must") && text.contains("copy.tar"), "{text}");
 }

@@ -26,7 +26,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 26] = [
     Target { name: "header", run: structures::header, seeds: structures::headers },
     Target { name: "footer", run: structures::footer, seeds: structures::footers },
     Target { name: "frame-header", run: structures::frame_header, seeds: structures::frame_headers },
@@ -50,4 +50,7 @@ pub const TARGETS: [Target; 23] = [
     Target { name: "request", run: network::request, seeds: network::requests },
     Target { name: "policy", run: trust::policy, seeds: trust::policies },
     Target { name: "openpgp", run: trust::openpgp, seeds: trust::openpgps },
+    Target { name: "minisign", run: trust::minisign, seeds: trust::minisigns },
+    Target { name: "minisign-key", run: trust::minisign_key, seeds: trust::minisign_keys },
+    Target { name: "trust-file", run: trust::trust_file, seeds: trust::trust_files },
 ];

@@ -7,6 +7,7 @@ use super::packing::PackingArguments;
 use super::runner::Runner;
 use super::settings::{Means, Moving, State};
 use super::show;
+use super::signing::Signing;
 use crate::error::{Error, Result};
 use crate::image::place::Location;
 use crate::transfer::Class;
@@ -34,11 +35,13 @@ pub(super) struct Arguments {
     state: State,
     #[command(flatten)]
     moving: Moving,
+    #[command(flatten)]
+    signing: Signing,
 }
 
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
-        let means = Means { workspace: self.state.workspace, jobs: Some(self.moving.jobs), ..Means::default() };
+        let means = Means { workspace: self.state.workspace, jobs: Some(self.moving.jobs), signing: self.signing, ..Means::default() };
         let mut from = self.places.into_iter().map(archive).collect::<Result<Vec<_>>>()?;
         let to = from.pop().filter(|_| !from.is_empty());
         let (to, None) = to.ok_or_else(|| Error::usage("one place alone is no merge").hint("name the chain, and last where to"))? else {

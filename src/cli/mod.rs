@@ -18,6 +18,7 @@ mod figures;
 mod gather;
 mod inspect;
 mod interrupt;
+mod key;
 mod logs;
 mod look;
 mod ls;
@@ -26,6 +27,7 @@ pub mod media;
 mod merge;
 mod mount;
 mod packing;
+mod password;
 mod plan;
 mod progress;
 mod prune;
@@ -37,6 +39,7 @@ mod safe;
 mod serve;
 mod settings;
 mod show;
+mod signing;
 mod sizes;
 mod sync;
 mod table;
@@ -83,6 +86,7 @@ enum Verb {
     Mount(mount::Arguments),
     Umount(umount::Arguments),
     Serve(serve::Arguments),
+    Key(key::Arguments),
     Config(config::Arguments),
     #[command(name = "oc-mirror")]
     OcMirror(compat::Arguments),
@@ -133,6 +137,7 @@ impl Verb {
             Self::Mount(verb) => verb.run(runner),
             Self::Umount(verb) => verb.run(runner),
             Self::Serve(verb) => verb.run(runner),
+            Self::Key(verb) => verb.run(runner),
             Self::Config(verb) => verb.run(runner),
             Self::OcMirror(verb) => return Ok(compat::run(&verb.arguments, &runner.environment)),
             Self::Completion(verb) => verb.run(runner),

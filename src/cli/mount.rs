@@ -12,6 +12,8 @@ use super::ls::archive;
 use super::runner::Runner;
 use super::safe::safe;
 use super::settings::{Means, for_clap};
+use super::show::serve::roots;
+use super::signing::Vouching;
 use super::sizes;
 use crate::error::{Error, Result};
 use crate::image::place::Location;
@@ -63,6 +65,8 @@ pub(super) struct Arguments {
     /// Give the kernel no pages that it did not ask for
     #[arg(long, env = "OCM_NO_PAGE_PUSH", value_parser = FalseyValueParser::new())]
     no_page_push: bool,
+    #[command(flatten)]
+    vouching: Vouching,
 }
 
 impl Arguments {
@@ -74,6 +78,7 @@ impl Arguments {
         if is_detached {
             daemon::leave_terminal()?;
         }
+        let means = Means { vouching: self.vouching.clone(), ..Means::default() };
         let request = self.request()?;
         let ready = |ready: &Ready| {
             for text in &ready.passed_over {
@@ -86,7 +91,7 @@ impl Arguments {
             let stop = stop()?;
             mount(request, &settings, ready, stop).await
         };
-        runner.run(Means::default(), false, work).map(|()| Class::Done)
+        runner.run(means, false, work).map(|()| Class::Done)
     }
 
     fn request(self) -> Result<Request> {
@@ -116,7 +121,7 @@ impl Arguments {
 /// `ready: 13 images of 2 sets at /mnt/view (read-only)`
 fn line(ready: &Ready) -> String {
     let (images, sets) = (count(ready.images, "image"), count(ready.sets, "set"));
-    format!("ready: {images} of {sets} at {} (read-only)\n", safe(&ready.path.display().to_string()))
+    format!("ready: {images} of {sets} at {} (read-only)\n{}", safe(&ready.path.display().to_string()), roots(&ready.shown))
 }
 
 fn size(text: &str) -> Result<u64, String> {

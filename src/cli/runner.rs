@@ -52,8 +52,10 @@ impl Runner {
 
     /// The same for work that minds Ctrl-C itself.
     pub(super) fn run<T, F: Future<Output = Result<T>>>(&self, means: Means, bars: bool, work: impl FnOnce(Settings) -> F) -> Result<T> {
+        // Before anything is drawn: the terminal may be asked for a password.
+        let signer = means.signing.open()?;
         let progress = Progress::start(Console { terminal: self.console.terminal && bars, ..self.console }, self.look);
-        let settings = settings(self.environment.clone(), means, progress.monitor())?;
+        let settings = Settings { signer, ..settings(self.environment.clone(), means, progress.monitor())? };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::io("starting threads", &error))?;
         let done = runtime.block_on(work(settings));

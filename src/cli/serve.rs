@@ -13,6 +13,7 @@ use super::interrupt::stop;
 use super::ls::archive;
 use super::runner::Runner;
 use super::settings::{Means, State, for_clap};
+use super::signing::Vouching;
 use super::{show, sizes};
 use crate::error::{Error, Result};
 use crate::image::place::Location;
@@ -51,6 +52,8 @@ pub(super) struct Arguments {
     bounds: Bounds,
     #[command(flatten)]
     state: State,
+    #[command(flatten)]
+    vouching: Vouching,
 }
 
 /// Where it can be reached, and by whom.
@@ -111,7 +114,7 @@ enum For {
 
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
-        let means = Means { workspace: self.state.workspace.clone(), ..Means::default() };
+        let means = Means { workspace: self.state.workspace.clone(), vouching: self.vouching.clone(), ..Means::default() };
         let dialect = self.print_mirror_config.map(Dialect::from);
         let request = self.request()?;
         if let Some(dialect) = dialect {

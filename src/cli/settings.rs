@@ -13,6 +13,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::durations;
+use super::signing::{Signing, Vouching};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
@@ -60,6 +61,10 @@ pub(super) struct Means {
     pub(super) redirecting: Option<Redirecting>,
     /// What is accepted; `None` for verbs that bring nothing.
     pub(super) trusting: Option<Trusting>,
+    /// What signs; the default is nothing.
+    pub(super) signing: Signing,
+    /// Which signatures the sets must have that are read; the default asks for none.
+    pub(super) vouching: Vouching,
 }
 
 /// Where registries are read.
@@ -173,6 +178,8 @@ pub(super) fn settings(environment: Environment, means: Means, monitor: SharedMo
         dest: Reach { authfile: wire.authfile, tls_verify: wire.dest_tls_verify.or(wire.tls_verify), ..Reach::default() },
         redirects,
         trust,
+        signer: None,
+        authority: means.vouching.read()?,
         retry_times: wire.retry_times,
         retry_delay: wire.retry_delay,
         image_timeout: Some(wire.image_timeout).filter(|timeout| !timeout.is_zero()),
@@ -180,9 +187,10 @@ pub(super) fn settings(environment: Environment, means: Means, monitor: SharedMo
     })
 }
 
-fn random() -> Result<[u8; 16]> {
+/// Randomness of the system.
+pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     const SOURCE: &str = "/dev/urandom";
-    let mut bytes = [0; 16];
+    let mut bytes = [0; N];
     let read = File::open(SOURCE).and_then(|mut file| file.read_exact(&mut bytes));
     read.map(|()| bytes).map_err(|error| Error::io(SOURCE, &error))
 }

@@ -9,6 +9,7 @@ use clap::builder::FalseyValueParser;
 use super::packing::PackingArguments;
 use super::runner::Runner;
 use super::settings::{Means, Moving, Redirecting, State, Trusting, Wire, for_clap};
+use super::signing::{Signing, Vouching};
 use super::{configuration, show, sizes};
 use crate::config::ImageSet;
 use crate::error::{Error, Result};
@@ -91,6 +92,10 @@ pub(super) struct Arguments {
     redirecting: Redirecting,
     #[command(flatten)]
     pub(super) trusting: Trusting,
+    #[command(flatten)]
+    signing: Signing,
+    #[command(flatten)]
+    vouching: Vouching,
     #[command(flatten)]
     pub(super) state: State,
     #[command(flatten)]
@@ -222,7 +227,8 @@ impl Arguments {
     pub(super) fn means(&self) -> Means {
         let (workspace, jobs) = (self.state.workspace.clone(), Some(self.moving.jobs));
         let (redirecting, trusting) = (Some(self.redirecting.clone()), Some(self.trusting.clone()));
-        Means { workspace, jobs, threads: None, wire: self.wire.clone(), redirecting, trusting }
+        let (signing, vouching) = (self.signing.clone(), self.vouching.clone());
+        Means { workspace, jobs, threads: None, wire: self.wire.clone(), redirecting, trusting, signing, vouching }
     }
 
     /// Whether bars may be on the terminal: a command that has it must not find them there.

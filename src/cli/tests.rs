@@ -158,11 +158,18 @@ fn every_field_of_a_document_is_explained() {
     let synced = crate::workflow::sync::Outcome {
         set: Some(sync::tests::set(1)),
         receipt: Some("r".into()),
+        receipt_signature: Some("r.minisig".into()),
+        sources: serve::tests::ready(&[1]).sets,
         newer: vec!["n".into()],
         ..sync::tests::outcome(items)
     };
     let listed = list::tests::listing(vec![list::tests::set(2)], vec![list::tests::image("a", None)]);
     let verified = verify::tests::of(verify::tests::damaged());
+    let verified = crate::workflow::verify::Outcome { signatures: vec![verify::tests::signed()], ..verified };
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = crate::workflow::key::new(&folder.path().join("k"), &[1; 72], None).expect("a key");
+    let set = serve::tests::ready(&[1]).sets.remove(0);
+    let approved = crate::workflow::key::Approved { set, id: "00".into(), key: key.id.clone(), file: "a".into() };
     let found = [Found::Changes(changes::tests::changes(3)), Found::OnlyIn(Side::A), Found::Why("x".into())];
     let inside = found.map(|found| changes::tests::inside(Some("linux/arm64/v8"), found));
     let compared = Compared { files: Some(inside.into()), ..diff::tests::compared() };
@@ -179,6 +186,8 @@ fn every_field_of_a_document_is_explained() {
         runner::document("ocm.serve.v1", Class::Done, &serve::tests::ready(&[1])),
         runner::document("ocm.prune.v1", Class::Done, &prune::tests::outcome()),
         runner::document("ocm.verify.v1", Class::Damaged, &verified),
+        runner::document("ocm.key.v1", Class::Done, &key),
+        runner::document("ocm.key.approve.v1", Class::Done, &approved),
     ];
     let explained = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/json.md")).expect("json.md");
     let mut found = std::collections::BTreeSet::new();

@@ -7,6 +7,7 @@ use super::ls::archive;
 use super::runner::Runner;
 use super::settings::{Hashing, Means, State};
 use super::show;
+use super::signing::Vouching;
 use crate::error::Result;
 use crate::image::place::Location;
 use crate::transfer::Class;
@@ -32,13 +33,15 @@ pub(super) struct Arguments {
     state: State,
     #[command(flatten)]
     hashing: Hashing,
+    #[command(flatten)]
+    vouching: Vouching,
 }
 
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let places = self.places.into_iter().map(archive).collect::<Result<_>>()?;
         let request = Request { places, quick: self.quick, complete: self.complete };
-        let means = Means { workspace: self.state.workspace, threads: self.hashing.jobs, ..Means::default() };
+        let means = Means { workspace: self.state.workspace, threads: self.hashing.jobs, vouching: self.vouching, ..Means::default() };
         let work = async |settings: Settings| verify(request, &settings).await;
         let verdict = runner.carry_out(means, true, "run the same command again; it begins anew", work)?;
         let class = class(&verdict);

@@ -6,6 +6,7 @@
 //! *Not here:* HTTP ([`Lookaside`] is handed in), what becomes of an image that is refused (`workflow`).
 
 mod attachments;
+pub mod authority;
 mod claims;
 mod document;
 mod files;
@@ -13,8 +14,11 @@ mod identity;
 mod json;
 mod judge;
 mod lookaside;
+pub mod minisign;
 mod openpgp;
 mod policy;
+pub mod secret;
+pub mod signers;
 mod sigstore;
 
 use std::path::{Path, PathBuf};

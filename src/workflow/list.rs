@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::shelf;
+use super::{shelf, signing};
 use crate::error::Result;
 use crate::store::archive::listing;
 pub use crate::store::archive::listing::{FileNote, ImageLine, Listing, SetLine, SetParent};
@@ -11,5 +11,7 @@ use crate::workspace::Workspace;
 /// Looks into the archive at `path`, of which `workspace` knows what was let go. Images are those of `generation`, or of the
 /// newest usable set of each lineage.
 pub fn list(path: &Path, generation: Option<u32>, workspace: &Workspace) -> Result<Listing> {
-    listing::list(&shelf(path, workspace)?, generation)
+    let mut listing = listing::list(&shelf(path, workspace)?, generation)?;
+    listing.sets.iter_mut().for_each(signing::name_signers);
+    Ok(listing)
 }

@@ -1,5 +1,5 @@
 //! What a person wants, as one library call each: [`sync`], [`list`], [`inspect`], [`verify`], [`gather`],
-//! [`why`], [`diff`], [`receipt`], [`mount`], [`serve`], [`prune`], [`configs`].
+//! [`why`], [`diff`], [`receipt`], [`mount`], [`serve`], [`prune`], [`configs`], [`key`].
 //!
 //! **Invariants.** A workflow composes what stands above it and holds no mechanism of its own. It is handed its
 //! surroundings as [`Settings`]; what it found out is its return value, plain data that `cli` prints.
@@ -10,18 +10,22 @@ pub mod configs;
 pub mod diff;
 pub mod gather;
 pub mod inspect;
+pub mod key;
 pub mod list;
 pub mod mount;
 pub mod prune;
 pub mod receipt;
 pub mod serve;
+pub mod signing;
 pub mod sync;
 pub mod verify;
 pub mod why;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::signing::{Authority, SecretKey};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::monitor::SharedMonitor;
@@ -53,6 +57,10 @@ pub struct Settings {
     pub redirects: Redirects,
     /// Which images are accepted.
     pub trust: Trust,
+    /// What signs the sets and receipts that a run makes.
+    pub signer: Option<Arc<SecretKey>>,
+    /// Which signatures the sets must have that it reads.
+    pub authority: Authority,
     /// How often a request is made again.
     pub retry_times: u32,
     /// How long is waited before that; `None` grows from attempt to attempt.

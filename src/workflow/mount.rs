@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::signing::{self, NamedSet};
 use super::{Settings, blocking};
 use crate::error::{Error, Result};
 use crate::mount::{Options, Showing};
@@ -55,6 +56,8 @@ pub struct Ready {
     pub images: usize,
     /// How many sets they are of.
     pub sets: usize,
+    /// These sets.
+    pub shown: Vec<NamedSet>,
     /// Sets that are passed over because they lack volumes.
     pub passed_over: Vec<String>,
 }
@@ -67,14 +70,15 @@ pub async fn mount(
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let options = options(&request, settings)?;
-    let monitor = settings.monitor.clone();
+    let (monitor, admit) = (settings.monitor.clone(), signing::admit(settings));
     let (mounted, ready_now) = blocking(move || {
         let places = request.places.iter().map(|(path, generation)| Ok((whole(path)?, *generation))).collect::<Result<_>>()?;
         let base = request.base.iter().map(|path| whole(path)).collect::<Result<_>>()?;
-        let open = Meant { places, all_sets: request.all_sets, base, cache_bytes: CACHE_BYTES }.open()?;
+        let open = Meant { places, all_sets: request.all_sets, base, cache_bytes: CACHE_BYTES, admit }.open()?;
         let mounted = crate::mount::mount(open.inside, &request.path, options, monitor)?;
         let path = mounted.path().to_owned();
-        let ready = Ready { path, images: mounted.images(), sets: open.sets.len(), passed_over: open.passed_over };
+        let shown = open.sets.iter().map(NamedSet::of).collect();
+        let ready = Ready { path, images: mounted.images(), sets: open.sets.len(), shown, passed_over: open.passed_over };
         Ok((mounted, ready))
     })
     .await?;

@@ -7,7 +7,6 @@
 
 mod watch;
 
-use std::fmt;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,12 +15,13 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use super::signing::{self, NamedSet};
 use super::{Settings, blocking};
 use crate::error::{Error, Result};
 use crate::monitor::Event;
 pub use crate::serve::Dialect;
 use crate::serve::{AccessLog, Credentials, Current, Identity, Limits, Options, Server, Spool, mirror_config};
-use crate::store::archive::{Meant, OpenSets, SetFacts};
+use crate::store::archive::{Meant, OpenSets};
 
 /// Where replayed blobs are kept if nobody says otherwise: a place for what is large and may go.
 const USUAL_SPOOL: &str = "/var/tmp";
@@ -87,16 +87,7 @@ pub struct Ready {
     /// How many images have a name.
     pub images: usize,
     /// The sets that they are of.
-    pub sets: Vec<ServedSet>,
-}
-
-/// One set that is served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ServedSet {
-    /// The name of its lineage.
-    pub lineage: String,
-    /// Its number there.
-    pub generation: u32,
+    pub sets: Vec<NamedSet>,
 }
 
 /// Serves until `stop` is done. `ready` is told as soon as requests are answered.
@@ -111,7 +102,7 @@ pub async fn serve(
     let identity = identity(&request, address)?;
     let credentials = request.htpasswd.as_deref().map(credentials).transpose()?;
     let spool = spool(request.spool.as_deref(), request.spool_bytes, settings)?;
-    let meant = meant(&request);
+    let meant = meant(&request, settings);
     let opened = opened(meant.clone(), settings).await?;
     let watch = request.watch.then(|| watch::Watch::new(meant, &opened, settings));
     let current = Current::new(opened.inside.clone());
@@ -128,7 +119,7 @@ pub async fn serve(
     let name = request.public_name.map_or_else(|| server.address().map(|address| address.to_string()), Ok)?;
     let scheme = if identity.is_some() { "https" } else { "http" };
     let fingerprint = identity.map(|identity| identity.fingerprint());
-    let sets = opened.sets.iter().map(ServedSet::of).collect();
+    let sets = opened.sets.iter().map(NamedSet::of).collect();
     ready(&Ready { url: format!("{scheme}://{name}"), fingerprint, images: current.images(), sets })?;
     drop(opened);
     tokio::select! {
@@ -147,12 +138,13 @@ pub async fn mirrors(request: &Request, dialect: Dialect, settings: &Settings) -
         }
         None => request.listen.clone(),
     };
-    let hosts = Current::new(opened(meant(request), settings).await?.inside).hosts();
+    let hosts = Current::new(opened(meant(request, settings), settings).await?.inside).hosts();
     Ok(mirror_config(dialect, &hosts, &mirror, request.tls != Tls::Off))
 }
 
-fn meant(request: &Request) -> Meant {
-    Meant { places: request.places.clone(), all_sets: request.all_sets, base: request.base.clone(), cache_bytes: CACHE_BYTES }
+fn meant(request: &Request, settings: &Settings) -> Meant {
+    let (places, base) = (request.places.clone(), request.base.clone());
+    Meant { places, all_sets: request.all_sets, base, cache_bytes: CACHE_BYTES, admit: signing::admit(settings) }
 }
 
 /// Opens what is meant, and says what is passed over.
@@ -160,18 +152,6 @@ async fn opened(meant: Meant, settings: &Settings) -> Result<OpenSets> {
     let opened = blocking(move || meant.open()).await?;
     opened.passed_over.iter().for_each(|text| settings.monitor.event(Event::Warning(text)));
     Ok(opened)
-}
-
-impl ServedSet {
-    fn of(set: &SetFacts) -> Self {
-        Self { lineage: set.manifest.lineage.name.clone(), generation: set.manifest.generation }
-    }
-}
-
-impl fmt::Display for ServedSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "set {} of {:?}", self.generation, self.lineage)
-    }
 }
 
 async fn address(listen: &str) -> Result<SocketAddr> {

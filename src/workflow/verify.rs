@@ -1,13 +1,18 @@
-//! [`verify`]: is everything here, and sound?
+//! [`verify`]: is everything here, and sound, and signed as it must be?
 //!
 //! **Invariants.** It never writes. What it came to is a function of what was found (semantics D.2).
+//!
+//! *Not here:* how bytes are checked (`store::archive`), whose signatures count (`trust`).
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
+use super::signing::{Authority, Checked, Judgement, NamedSet, judge, name_signers};
 use super::{Settings, blocking, shelf};
 use crate::error::{Error, Result};
-use crate::store::archive::check;
 pub use crate::store::archive::check::{DamageLine, Fault, FileKind, FileVerdict, Hurt, SetVerdict, Verdict};
+use crate::store::archive::{Signed, check};
 use crate::transfer::Class;
 use crate::workspace::Workspace;
 
@@ -22,10 +27,48 @@ pub struct Request {
     pub complete: bool,
 }
 
+/// What was found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Outcome {
+    /// Of bytes and files.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Of signatures: one entry for each set whose manifest is here.
+    pub signatures: Vec<SetSignatures>,
+}
+
+/// What the signatures of a set came to.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetSignatures {
+    /// Its set id.
+    pub id: String,
+    /// The set.
+    #[serde(flatten)]
+    pub set: NamedSet,
+    /// Its signatures and approvals.
+    pub signatures: Vec<Checked>,
+    /// What lacks of what was asked for.
+    pub lacking: Vec<String>,
+    /// The generation of a set that has all that was asked for, and lists this one by its root: then nothing lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vouched_for_by: Option<u32>,
+    /// What that comes to.
+    pub class: Class,
+}
+
 /// Checks what `request` names.
-pub async fn verify(request: Request, settings: &Settings) -> Result<Verdict> {
+pub async fn verify(request: Request, settings: &Settings) -> Result<Outcome> {
     let (monitor, threads, workspace) = (settings.monitor.clone(), settings.threads, Workspace::new(settings.workspace()));
-    blocking(move || check::check(&open(request, threads, &workspace)?, &monitor)).await
+    let authority = settings.authority.clone();
+    blocking(move || {
+        let request = open(request, threads, &workspace)?;
+        let signatures = signatures(&check::signed(&request)?, &authority);
+        let mut verdict = check::check(&request, &monitor)?;
+        verdict.sets.iter_mut().for_each(|set| name_signers(&mut set.set));
+        Ok(Outcome { verdict, signatures })
+    })
+    .await
 }
 
 /// Directories and files apart.
@@ -45,14 +88,36 @@ fn open(request: Request, threads: usize, workspace: &Workspace) -> Result<check
     Ok(check::Request { shelves, files, quick: request.quick, complete: request.complete, threads })
 }
 
-/// What the findings come to.
-#[must_use]
-pub fn class(verdict: &Verdict) -> Class {
-    let strangers = if verdict.strangers.is_empty() { Class::Done } else { Class::Damaged };
-    verdict.sets.iter().map(class_of).chain([strangers]).max().unwrap_or(Class::Done)
+/// What the signatures of these sets come to. A set that lacks some is vouched for by one that has them and builds on it.
+fn signatures(sets: &[Signed], authority: &Authority) -> Vec<SetSignatures> {
+    let judged: Vec<_> = sets.iter().map(|set| (set, judge(set, authority))).collect();
+    let vouches = |other: &Signed, set: &Signed| other.ancestors.iter().any(|(id, root)| (id, root) == (&set.id, &set.root));
+    let voucher =
+        |set: &Signed| judged.iter().find(|(other, found)| found.lacking.is_empty() && !found.is_damaged() && vouches(other, set));
+    let told = |(set, found): &(&Signed, Judgement)| {
+        let Judgement { signatures, lacking } = found;
+        let vouched_for_by = if lacking.is_empty() { None } else { voucher(set).map(|(other, _)| other.generation) };
+        let lacking = if vouched_for_by.is_some() { Vec::new() } else { lacking.clone() };
+        let class = match (found.is_damaged(), lacking.is_empty()) {
+            (true, _) => Class::Damaged,
+            (false, false) => Class::Needed,
+            (false, true) => Class::Done,
+        };
+        let named = NamedSet { lineage: set.lineage.clone(), generation: set.generation, root: set.root };
+        SetSignatures { id: set.id.clone(), set: named, signatures: signatures.clone(), lacking, vouched_for_by, class }
+    };
+    judged.iter().map(told).collect()
 }
 
-/// What the findings of one set come to.
+/// What the findings come to.
+#[must_use]
+pub fn class(outcome: &Outcome) -> Class {
+    let strangers = if outcome.verdict.strangers.is_empty() { Class::Done } else { Class::Damaged };
+    let signatures = outcome.signatures.iter().map(|set| set.class);
+    outcome.verdict.sets.iter().map(class_of).chain(signatures).chain([strangers]).max().unwrap_or(Class::Done)
+}
+
+/// What the findings of one set come to, its signatures aside.
 #[must_use]
 pub fn class_of(set: &SetVerdict) -> Class {
     let damage = set.damage.iter().map(|damage| match damage.fault {

@@ -18,7 +18,7 @@ use crate::workflows::lab::Lab;
 const A_WHILE: Duration = Duration::from_millis(1_100);
 
 fn meant(places: &[(PathBuf, Option<u32>)]) -> Meant {
-    Meant { places: places.to_vec(), all_sets: false, base: Vec::new(), cache_bytes: 1 << 20 }
+    Meant { places: places.to_vec(), all_sets: false, base: Vec::new(), cache_bytes: 1 << 20, admit: None }
 }
 
 fn open(lab: &Lab, names: &[(&str, Option<u32>)]) -> Result<OpenSets> {

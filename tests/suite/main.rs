@@ -34,5 +34,6 @@ mod resume;
 mod serve;
 mod sets;
 mod signatures;
+mod signed_sets;
 mod support_works;
 mod workflows;

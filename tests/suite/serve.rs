@@ -45,7 +45,7 @@ impl Home {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocm"));
         command.args(arguments).env_clear().env("HOME", self.folder.path()).env("TMPDIR", self.folder.path());
         command.current_dir(self.folder.path()).stdin(Stdio::null());

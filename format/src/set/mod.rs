@@ -20,6 +20,7 @@ pub use manifest::{Ancestor, IndexEntry, Lineage, MAX_ANCESTORS, Needs, ParentSe
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::layout::{FLAG_LAST, Footer, HEADER_MAGIC, HEADER_OFFSET, Header, Id, VolumeKind};
+use crate::tail::read_signature;
 use crate::volume::{Ends, Volume};
 
 /// What is in a directory.
@@ -50,8 +51,19 @@ pub struct SetFiles {
     pub spares: Vec<VolumeFile>,
     /// Files of this set that cannot be used, with the reason.
     pub broken: Vec<BrokenFile>,
-    /// What is wrong with SET.json, where it could not be read.
+    /// What is wrong with SET.json or its signature, where that could not be read.
     pub problems: Vec<Error>,
+    /// The signatures that stand behind SET.json, each once, with a file that has it.
+    pub signatures: Vec<SetSignature>,
+}
+
+/// A signature of a set, as it stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetSignature {
+    /// The file.
+    pub path: PathBuf,
+    /// The signature; opaque here.
+    pub bytes: Vec<u8>,
 }
 
 /// A whole volume.
@@ -186,6 +198,7 @@ impl SetFiles {
             spares: Vec::new(),
             broken: Vec::new(),
             problems: Vec::new(),
+            signatures: Vec::new(),
         };
         let mut whole: BTreeMap<(VolumeKind, u32), Vec<VolumeFile>> = BTreeMap::new();
         for (path, ends) in files {
@@ -196,6 +209,7 @@ impl SetFiles {
             }
         }
         set.find_manifest(whole.values().flatten());
+        set.find_signatures(whole.values().flatten());
         whole.into_values().for_each(|files| set.choose(files));
         Some(set)
     }
@@ -216,6 +230,20 @@ impl SetFiles {
             self.problems.push(Error::damaged(format!("set {}: there are {} different SET.json of it", self.header.set, read.len())));
         } else if let Some((root, manifest)) = read.pop_first() {
             (self.root, self.manifest) = (Some(root), Some(manifest));
+        }
+    }
+
+    /// Takes the signatures of the SET.json that counts.
+    fn find_signatures<'a>(&mut self, files: impl Iterator<Item = &'a VolumeFile>) {
+        let root = self.root;
+        for file in files.filter(|file| root == Some(file.footer.set_json)) {
+            match read_signature(&file.path, &file.footer, file.header.time) {
+                Ok(Some(bytes)) if self.signatures.iter().all(|known| known.bytes != bytes) => {
+                    self.signatures.push(SetSignature { path: file.path.clone(), bytes });
+                }
+                Ok(_) => {}
+                Err(error) => self.problems.push(error.in_volume(file.header.number)),
+            }
         }
     }
 

@@ -111,7 +111,7 @@ fn write_into(set: &Line, closing: &Closing, manifest: &SetManifest, folder: &Pa
             rest = after;
         }
     }
-    let end = tail(closing, manifest)?;
+    let end = tail(closing, &set.seal, manifest)?;
     let tail_bytes = end.iter().fold(0u64, |sum, (_, content)| sum.saturating_add(tar::member_bytes(length(content))));
     volume = with_room(volume, tail_bytes, &begin)?;
     let last = volume.close(Some(&mut |_, _| Ok(end.clone())))?;

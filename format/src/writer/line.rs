@@ -14,7 +14,8 @@ use super::own::Own;
 use super::place::{Placed, Spot};
 use super::volume::VolumeWriter;
 use super::{
-    Closing, Fate, Form, Head, NewBlob, OnVolume, Options, Volume, catalogue, header_of, stem, tail, texts, volume_name, write_durably,
+    Closing, Fate, Form, Head, NewBlob, OnVolume, Options, Seal, Volume, catalogue, header_of, stem, tail, texts, volume_name,
+    write_durably,
 };
 use crate::codec::length;
 use crate::delta::Earlier;
@@ -104,6 +105,8 @@ pub(super) struct Line {
     pub(super) depth: u8,
     own: Option<Arc<Own>>,
     on_volume: OnVolume,
+    /// How the set gets its signature.
+    pub(super) seal: Seal,
 }
 
 impl Line {
@@ -133,6 +136,7 @@ impl Line {
             depth: 0,
             own,
             on_volume,
+            seal: Seal::None,
         }
     }
 
@@ -298,7 +302,7 @@ impl Line {
     /// What the tail takes at the most, with the entry of one more volume.
     pub(super) fn tail_bytes(&self, closing: &Closing) -> Result<u64> {
         let manifest = self.manifest(closing, Some((self.options.cap.saturating_sub(1), Digest::of(&[]))));
-        let tail = tail(closing, &manifest)?;
+        let tail = tail(closing, &self.seal, &manifest)?;
         Ok(tail.iter().fold(tar::BLOCK, |sum, (_, content)| sum.saturating_add(tar::member_bytes(length(content)))))
     }
 
@@ -346,7 +350,7 @@ impl Line {
         let mut manifest = None;
         let done = volume.close(Some(&mut |bytes, root| {
             let made = self.manifest(closing, Some((bytes, root)));
-            let tail = tail(closing, &made)?;
+            let tail = tail(closing, &self.seal, &made)?;
             manifest = Some(made);
             Ok(tail)
         }))?;

@@ -19,6 +19,7 @@ mod place;
 mod pool;
 mod prefix;
 mod resume;
+mod seal;
 mod shelf;
 mod table;
 mod volume;
@@ -37,6 +38,7 @@ use self::layer::Cut;
 use self::line::{Event, Laid, Line};
 use self::own::Own;
 use self::place::Spot;
+pub use self::seal::{Seal, Sign};
 use self::volume::Tail;
 use crate::chunk::Shape;
 use crate::codec::length;
@@ -46,6 +48,7 @@ use crate::error::{Error, Kind, Result};
 use crate::gzip::{At, Content, Inflated, Plan};
 use crate::layout::{Header, Id, MAX_VERBATIM_BYTES, MIN_CAP, Parent, VolumeKind};
 use crate::set::{Ancestor, Lineage, Needs, ParentSet, SetManifest, name};
+use crate::tail::SIGNATURE;
 
 /// From this cap on, each volume has the programs that read it.
 const PROGRAM_CAP: u64 = 1 << 20;
@@ -205,6 +208,13 @@ impl SetWriter {
         Ok(set)
     }
 
+    /// The same set, with a signature.
+    #[must_use]
+    pub fn sealed(mut self, seal: Seal) -> Self {
+        self.line.seal = seal;
+        self
+    }
+
     /// Whether the blob is stored already, or on its way.
     #[must_use]
     pub fn has(&self, digest: &Digest) -> bool {
@@ -315,14 +325,15 @@ impl SetWriter {
 }
 
 /// Does what an interrupted run has left to be done for a set after its last volume had its name: the catalogue, and
-/// handing over what was not. `closing` is that of the set. `None` where nothing is left.
-pub fn complete(manifest: SetManifest, closing: &Closing, options: Options, on_volume: OnVolume) -> Result<Option<Finished>> {
+/// handing over what was not. `closing` and `seal` are those of the set. `None` where nothing is left.
+pub fn complete(manifest: SetManifest, closing: &Closing, seal: Seal, options: Options, on_volume: OnVolume) -> Result<Option<Finished>> {
     let (lineage, parent) = (manifest.lineage.clone(), manifest.parent.clone());
     let head = Head { set: manifest.set, lineage, generation: manifest.generation, time: manifest.time, parent };
     if !resume::is_begun(&head, &options) {
         return Ok(None);
     }
-    let line = resume::open(head, options, Arc::default(), on_volume)?.line;
+    let mut line = resume::open(head, options, Arc::default(), on_volume)?.line;
+    line.seal = seal;
     if line.done.len() == manifest.volumes.len() { finish(line, closing, manifest).map(Some) } else { Ok(None) }
 }
 
@@ -349,8 +360,12 @@ fn verbatim(blob: NewBlob, content: &mut dyn Read) -> Result<Event> {
     Ok(Event::Verbatim(blob, bytes))
 }
 
-fn tail(closing: &Closing, manifest: &SetManifest) -> Result<Tail> {
-    Ok(vec![("oci-layout", closing.oci_layout.clone()), ("index.json", closing.index_json.clone()), ("SET.json", manifest.to_bytes()?)])
+fn tail(closing: &Closing, seal: &Seal, manifest: &SetManifest) -> Result<Tail> {
+    let set_json = manifest.to_bytes()?;
+    let signature = seal.signature(manifest, &set_json)?;
+    let mut tail = vec![("oci-layout", closing.oci_layout.clone()), ("index.json", closing.index_json.clone()), ("SET.json", set_json)];
+    tail.extend(signature.map(|signature| (SIGNATURE, signature)));
+    Ok(tail)
 }
 
 fn check_length(blob: &NewBlob, bytes: u64) -> Result<()> {

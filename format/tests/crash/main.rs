@@ -77,7 +77,7 @@ fn write(folder: &Path) -> ocm_format::error::Result<()> {
     let found = set::scan(folder)?;
     if let Some(set) = found.sets.iter().find(|set| set.is_complete()) {
         let manifest = set.manifest.clone().expect("a complete set has it");
-        writer::complete(manifest, &closing(folder), options(folder), Box::new(|_| Ok(Handed::Kept)))?;
+        writer::complete(manifest, &closing(folder), writer::Seal::None, options(folder), Box::new(|_| Ok(Handed::Kept)))?;
         return Ok(());
     }
     let lineage = Lineage { id: Id([2; 16]), name: "lab".into() };

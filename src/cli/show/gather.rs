@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::cli::figures::{bytes, count, numbers};
 use crate::cli::safe::safe;
 use crate::workflow::gather::{Fate, Outcome, Standing, VolumeName, VolumeOutcome};
+use crate::workflow::label;
 use crate::workflow::verify::FileKind;
 
 /// The whole result.
@@ -51,7 +52,8 @@ fn standing(set: &Standing) -> String {
     let parents = set.parents_elsewhere.iter().map(|parent| format!("  elsewhere: {}, which it builds on\n", safe(parent)));
     let parents: String = parents.collect();
     if set.complete {
-        return format!("{head}: all here, {}\n{parents}", count(set.of, "volume"));
+        let root = set.root.as_ref().map_or(String::new(), |root| format!("   root {}", label(root)));
+        return format!("{head}: all here, {}{root}\n{parents}", count(set.of, "volume"));
     }
     let least = if set.exact { "" } else { "at least " };
     let without = if set.missing.is_empty() { String::new() } else { format!(", without {}", numbers(&set.missing)) };
@@ -61,6 +63,7 @@ fn standing(set: &Standing) -> String {
 #[cfg(test)]
 pub(in crate::cli) mod tests {
     use super::*;
+    use crate::image::Digest;
     use crate::transfer::Class;
 
     /// A gathering with every fate of a volume, and sets in every state.
@@ -71,6 +74,7 @@ pub(in crate::cli) mod tests {
         let set = |have, exact, missing| Standing {
             set: "00".repeat(16),
             generation: 1,
+            root: (have == 5).then(|| Digest::of(b"root")),
             lineage: Some("disk".into()),
             have,
             of: 5,
@@ -94,14 +98,17 @@ pub(in crate::cli) mod tests {
 
     #[test]
     fn what_was_taken_and_what_is_missing_is_told() {
-        let expected = "set 1  volume 1   700 MiB   copied\nset 1  volume 2   700 MiB   here already\n\
+        let label = label(&Digest::of(b"root"));
+        let expected = format!(
+            "set 1  volume 1   700 MiB   copied\nset 1  volume 2   700 MiB   here already\n\
                         set 1  volume 3   700 MiB   copied, in place of a damaged one\n\
-                        /m/v   700 MiB   NOT TAKEN\n  at 0x10: \\u{1b}\n  hint:    copy it\n\
+                        /m/v   700 MiB   NOT TAKEN\n  at 0x10: \\u{{1b}}\n  hint:    copy it\n\
                         set 1 of \"disk\": have 3 of at least 5, without 4\nset 1 of \"disk\": have 4 of 5, without 4\n  \
                         elsewhere: set 0 (id ab), which it builds on\n\
-                        set 1 of \"disk\": all here, 5 volumes\n  next   put in the next medium, and run the same command\n";
+                        set 1 of \"disk\": all here, 5 volumes   root {label}\n  next   put in the next medium, and run the same command\n"
+        );
         assert_eq!(text(&outcome()), expected);
         let done = Outcome { sets: outcome().sets.split_off(2), volumes: vec![], ..outcome() };
-        assert_eq!(text(&done), "set 1 of \"disk\": all here, 5 volumes\n  next   ocm ls /a\n");
+        assert_eq!(text(&done), format!("set 1 of \"disk\": all here, 5 volumes   root {label}\n  next   ocm ls /a\n"));
     }
 }

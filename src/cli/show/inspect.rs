@@ -8,10 +8,19 @@ use crate::cli::safe::safe;
 use crate::image::Descriptor;
 use crate::workflow::inspect::{BlobView, ConfigView, ImageView, Lies, ManifestView, SetView};
 use crate::workflow::label;
+use crate::workflow::list::SetLine;
 
 /// What the manifests of sets say.
 pub(in crate::cli) fn sets(sets: &[SetView]) -> String {
     sets.iter().map(set).collect::<Vec<_>>().join("\n")
+}
+
+/// Whose signatures stand in a set, as they say.
+fn signed(line: &SetLine) -> String {
+    match line.signed_by.as_slice() {
+        [] => "no".to_owned(),
+        keys => format!("by {}; `ocm verify --trust` checks it", keys.join(", ")),
+    }
 }
 
 fn set(view: &SetView) -> String {
@@ -20,6 +29,9 @@ fn set(view: &SetView) -> String {
     let mut text = format!("set {} of \"{}\"   {}   {}\n", line.generation, safe(name), safe(&line.time), builds_on(line));
     let root = line.root.as_ref().map_or("not known".to_owned(), |root| format!("{}   ({root})", label(root)));
     field(&mut text, "root", &root);
+    if line.root.is_some() {
+        field(&mut text, "signed", &signed(line));
+    }
     field(&mut text, "id", &line.id);
     field(&mut text, "lineage", &line.lineage_id);
     field(&mut text, "writer", &view.writer);

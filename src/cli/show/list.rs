@@ -55,7 +55,8 @@ fn sets(lineage: &[SetLine]) -> String {
         let root = set.root.as_ref().map_or("root not known".to_owned(), |root| format!("root {}", label(root)));
         let state = if set.items_complete < set.items { format!("{} of {} images", set.items_complete, set.items) } else { String::new() };
         let date = set.time.split('T').next().unwrap_or_default().to_owned();
-        table.row([format!("set {}", set.generation), date, builds_on(set), bytes(set.stored_bytes), volumes(set), root, state]);
+        let signed = signed_by(set);
+        table.row([format!("set {}", set.generation), date, builds_on(set), bytes(set.stored_bytes), volumes(set), root, signed, state]);
         for broken in &set.broken {
             let _ = writeln!(notes, "    not usable   {}: {}", safe(&broken.path.display().to_string()), safe(&broken.why));
         }
@@ -73,6 +74,15 @@ pub(super) fn builds_on(set: &SetLine) -> String {
         SetParent::Set { id, generation: None } => format!("delta on set id {}", crate::workflow::short_id(id)),
     };
     if set.parents_here { parent } else { parent + " (elsewhere)" }
+}
+
+/// Which keys the signatures of a set say to be by.
+pub(super) fn signed_by(set: &SetLine) -> String {
+    match set.signed_by.as_slice() {
+        [] if set.root.is_none() => String::new(),
+        [] => "not signed".to_owned(),
+        keys => format!("signed by {}", keys.join(", ")),
+    }
 }
 
 /// `2 volumes`, `2 of 4 volumes, without 2, released 3`
@@ -150,6 +160,8 @@ pub(in crate::cli) mod tests {
             generation,
             time: "2026-11-02T10:00:00Z".into(),
             root: Some(Digest::of(b"root")),
+            signed_by: vec![],
+            signatures: vec![],
             parent: if generation == 1 { SetParent::Base } else { parent },
             cap_bytes: 1 << 30,
             here: vec![1],
@@ -186,11 +198,12 @@ pub(in crate::cli) mod tests {
     #[test]
     fn sets_stand_above_images() {
         let root = label(&Digest::of(b"root"));
-        let text = text(&listing(vec![set(2), set(1)], vec![image("nginx:1.27", None)]));
+        let signed = SetLine { signed_by: vec!["0A1B".into()], ..set(2) };
+        let text = text(&listing(vec![signed, set(1)], vec![image("nginx:1.27", None)]));
         let expected = format!(
             "disk   2 sets   2 volumes, all here   1 image in set 2, 1 in set 1   2 MiB for 3 MiB of blobs\n  \
-             set 2   2026-11-02   delta on set 1   1 MiB   1 volume   root {root}\n  \
-             set 1   2026-11-02   base             1 MiB   1 volume   root {root}\n\
+             set 2   2026-11-02   delta on set 1   1 MiB   1 volume   root {root}   signed by 0A1B\n  \
+             set 1   2026-11-02   base             1 MiB   1 volume   root {root}   not signed\n\
              IMAGE                          PLATFORMS           SIZE   UNIQUE   SET\n\
              docker.io/library/nginx:1.27   amd64 arm64/v8   118 MiB   14 MiB     2\n"
         );

@@ -91,6 +91,9 @@ fn set_text(set: &SetOutcome) -> String {
         count(set.volumes.len(), "volume"),
     );
     let _ = writeln!(text, "  root   {}   ({})", label(&set.root), set.root);
+    if let Some(key) = &set.signed_by {
+        let _ = writeln!(text, "  signed by {key}");
+    }
     if !set.merged_from.is_empty() {
         let _ = writeln!(text, "  merged {} into one base", count(set.merged_from.len(), "set"));
     }
@@ -202,11 +205,15 @@ fn tail(outcome: &Outcome, to: &Location) -> String {
     for blocked in &outcome.blocked {
         let _ = writeln!(text, "  blocked {}   by {}", safe(&blocked.image.to_string()), safe(&blocked.expression));
     }
+    if outcome.set.is_none() {
+        text += &super::serve::roots(&outcome.sources);
+    }
     for newer in &outcome.newer {
         let _ = writeln!(text, "  newer   {}", safe(newer));
     }
     if let Some(receipt) = &outcome.receipt {
-        let _ = writeln!(text, "  receipt  {}", safe(&receipt.display().to_string()));
+        let signed = if outcome.receipt_signature.is_some() { "   signed" } else { "" };
+        let _ = writeln!(text, "  receipt  {}{signed}", safe(&receipt.display().to_string()));
     }
     if let Some(published) = &outcome.published {
         text += &resources(published);
@@ -258,6 +265,8 @@ pub(in crate::cli) mod tests {
             report: Report { items, bytes_moved: 5 << 20 },
             set: None,
             receipt: None,
+            receipt_signature: None,
+            sources: vec![],
             signatures: None,
             blocked: vec![],
             published: None,
@@ -276,6 +285,7 @@ pub(in crate::cli) mod tests {
             id: "00".repeat(16),
             generation: 2,
             root,
+            signed_by: Some("0A1B".into()),
             parent: Some(ParentOutcome::Set { generation: 1, id: "01".repeat(16), root, confirmed: true }),
             chain: 1,
             depth: Some(Depth::Patch),
@@ -300,7 +310,7 @@ pub(in crate::cli) mod tests {
         let text = shown(&Outcome { set: Some(set(2)), ..outcome(two) }, "/mnt/disk");
         let root = Digest::of(b"root");
         let expected = format!(
-            "set 2 of \"disk\" · 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta by patches on set 1\n  root   {}   ({root})\n  \
+            "set 2 of \"disk\" · 2 images · 2 GiB in 1 GiB (0.50) · 1 volume · delta by patches on set 1\n  root   {}   ({root})\n  signed by 0A1B\n  \
              merged 2 sets into one base\n  \
              carry  /mnt/disk/a.tar   1 GiB   needs set 1 on the far side, or its blobs in the registry there\n  \
              next   ocm verify /mnt/disk\n",

@@ -6,14 +6,17 @@ use std::time::Duration;
 use crate::cli::figures::{bytes, count, numbers, rate_of};
 use crate::cli::safe::safe;
 use crate::transfer::Class;
-use crate::workflow::verify::{DamageLine, FileKind, FileVerdict, SetVerdict, Verdict, class_of};
+use crate::workflow::label;
+use crate::workflow::verify::{DamageLine, FileKind, FileVerdict, Outcome, SetSignatures, SetVerdict, class_of};
 
 /// So many places and images are listed; the JSON document has all.
 const MOST_LISTED: usize = 10;
 
 /// The whole result.
-pub(in crate::cli) fn text(verdict: &Verdict) -> String {
+pub(in crate::cli) fn text(outcome: &Outcome) -> String {
+    let verdict = &outcome.verdict;
     let mut text: String = verdict.sets.iter().map(|set| self::set(set, verdict.quick)).collect();
+    text.extend(outcome.signatures.iter().map(signatures));
     for stranger in &verdict.strangers {
         let _ = writeln!(text, "{}   NOT READABLE\n  {}", safe(&stranger.path.display().to_string()), safe(&stranger.why));
     }
@@ -33,6 +36,21 @@ fn set(set: &SetVerdict, quick: bool) -> String {
         let _ = writeln!(text, "  and {} more", count(more, "place"));
     }
     text + &hurt(set) + &way_out(set) + &missing(set)
+}
+
+/// `set 2  root 73b6-a62d-e597-6827   signature by 0A1B2C3D4E5F6071 (builder): trusted`, and what lacks.
+fn signatures(set: &SetSignatures) -> String {
+    let head = format!("set {}  root {}", set.set.generation, label(&set.set.root));
+    let mut text = match set.signatures.as_slice() {
+        [] => format!("{head}   not signed\n"),
+        [one] => format!("{head}   {}\n", safe(&one.to_string())),
+        all => all.iter().fold(format!("{head}\n"), |text, one| format!("{text}  {}\n", safe(&one.to_string()))),
+    };
+    if let Some(generation) = set.vouched_for_by {
+        let _ = writeln!(text, "  vouched for by set {generation}, which lists this root");
+    }
+    text.extend(set.lacking.iter().map(|lacking| format!("  LACKS {}\n", safe(lacking))));
+    text
 }
 
 /// `set 1  volume 1 of 2   1.7 GiB   1.4 GiB/s   sound`
@@ -118,8 +136,10 @@ fn missing(set: &SetVerdict) -> String {
 pub(in crate::cli) mod tests {
     use super::super::list::tests::set as line;
     use super::*;
+    use crate::image::Digest;
     use crate::workflow::list::{FileNote, SetLine};
-    use crate::workflow::verify::{Fault, Hurt, class};
+    use crate::workflow::signing::NamedSet;
+    use crate::workflow::verify::{Fault, Hurt, Verdict, class};
 
     fn sound() -> SetVerdict {
         let file =
@@ -150,8 +170,40 @@ pub(in crate::cli) mod tests {
     }
 
     /// What was found of this set alone.
-    pub(in crate::cli) fn of(set: SetVerdict) -> Verdict {
-        Verdict { sets: vec![set], ..Verdict::default() }
+    pub(in crate::cli) fn of(set: SetVerdict) -> Outcome {
+        Outcome { verdict: Verdict { sets: vec![set], ..Verdict::default() }, signatures: vec![] }
+    }
+
+    /// What the signatures of a set came to: one that is trusted, and one that lacks.
+    pub(in crate::cli) fn signed() -> SetSignatures {
+        use crate::trust::authority::{Authority, Found, Subject, Wish};
+        use crate::trust::secret::{NewKey, SecretKey};
+        let key = SecretKey::new(&NewKey { id: [1; 8], seed: &[1; 32] }).expect("a key");
+        let found = |place: &str, bytes: Vec<u8>| [Found { place: place.into(), bytes }];
+        let (inside, beside) = (found("v", key.sign(b"set", "c").file().into_bytes()), found("a", b"x".to_vec()));
+        let root = Digest::of(b"root");
+        let subject = Subject { name: "set 2".into(), set: "01", lineage: "disk", root, bytes: b"set", inside: &inside, beside: &beside };
+        let wish = Wish { trust: vec![key.public().to_string()], ..Wish::default() };
+        let judged = Authority::load(wish).expect("an authority").judge(&subject);
+        let set = NamedSet { lineage: "disk".into(), generation: 2, root };
+        let lacking = vec!["1 of 1 key of role auditor (there: 0)".to_owned()];
+        SetSignatures { id: "01".into(), set, signatures: judged.signatures, lacking, vouched_for_by: Some(3), class: Class::Damaged }
+    }
+
+    #[test]
+    fn signatures_are_told_with_what_lacks() {
+        let root = label(&Digest::of(b"root"));
+        let all = format!(
+            "set 2  root {root}\n  signature by 0101010101010101: trusted\n  approval by (not readable): WRONG: it is no signature of minisign: it does not \
+             begin with \"untrusted comment: \", in a\n  vouched for by set 3, which lists this root\n  LACKS 1 of 1 key of role auditor (there: 0)\n"
+        );
+        assert_eq!(signatures(&signed()), all);
+        let one = SetSignatures { signatures: signed().signatures[..1].to_vec(), lacking: vec![], vouched_for_by: None, ..signed() };
+        assert_eq!(signatures(&one), format!("set 2  root {root}   signature by 0101010101010101: trusted\n"));
+        let none = SetSignatures { signatures: vec![], ..one };
+        assert_eq!(signatures(&none), format!("set 2  root {root}   not signed\n"));
+        let outcome = Outcome { signatures: vec![signed()], ..of(sound()) };
+        assert_eq!(class(&outcome), Class::Damaged);
     }
 
     #[test]
@@ -192,7 +244,8 @@ pub(in crate::cli) mod tests {
 
     #[test]
     fn a_file_that_cannot_be_told_to_a_set_is_damage() {
-        let verdict = Verdict { strangers: vec![FileNote { path: "x".into(), why: "header".into() }], ..of(sound()) };
+        let mut verdict = of(sound());
+        verdict.verdict.strangers = vec![FileNote { path: "x".into(), why: "header".into() }];
         assert!(text(&verdict).ends_with("x   NOT READABLE\n  header\n"));
         assert_eq!(class(&verdict), Class::Damaged);
     }

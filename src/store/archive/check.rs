@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::listing::{self, FileNote, SetLine, contents};
 use super::shelf::Shelf;
+use super::signed::Signed;
 use super::source::ArchiveSource;
 use crate::error::Result;
 use crate::image::manifest::Parts;
@@ -170,6 +171,19 @@ pub fn check(request: &Request, monitor: &SharedMonitor) -> Result<Verdict> {
     let strangers = whole.flat_map(|(shelf, _)| &shelf.found().strangers).chain(&alone.strangers);
     verdict.strangers = strangers.map(|(path, error)| FileNote { path: path.clone(), why: error.message().to_owned() }).collect();
     Ok(verdict)
+}
+
+/// What is signed of the sets that `request` names, as far as their manifests are here.
+pub fn signed(request: &Request) -> Result<Vec<Signed>> {
+    let alone = set::group(request.files.iter().cloned());
+    let mut all = Vec::new();
+    for (shelf, generation) in &request.shelves {
+        let sets = chosen(shelf, *generation)?.into_iter().filter(|set| set.manifest.is_some());
+        all.extend(sets.map(|set| Signed::of(set, shelf.path())).collect::<Result<Vec<_>>>()?);
+    }
+    let alone = alone.sets.iter().filter(|set| set.manifest.is_some());
+    all.extend(alone.map(|set| Signed::of(set, Path::new(""))).collect::<Result<Vec<_>>>()?);
+    Ok(all)
 }
 
 /// Names the images that are hurt by what is `lost` in their set, or in those that it builds on as far as they were checked.

@@ -60,6 +60,11 @@ pub struct SetLine {
     pub time: String,
     /// Its root, where its manifest is here.
     pub root: Option<Digest>,
+    /// The keys that the signatures in it say to be by; whether that is true was not checked. Filled by who can read signatures.
+    pub signed_by: Vec<String>,
+    /// These signatures.
+    #[serde(skip)]
+    pub signatures: Vec<Vec<u8>>,
     /// What it builds on.
     pub parent: SetParent,
     /// The size that each of its volumes stays below, in bytes.
@@ -181,6 +186,8 @@ pub(super) fn set_line(set: &SetFiles, shelf: Option<&Shelf>) -> SetLine {
         generation: set.header.generation,
         time: rfc3339(set.header.time),
         root: set.root,
+        signed_by: Vec::new(),
+        signatures: set.signatures.iter().map(|signature| signature.bytes.clone()).collect(),
         parent: parent(set),
         cap_bytes: set.header.cap,
         here: set.volumes.keys().copied().collect(),

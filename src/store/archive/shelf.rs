@@ -132,6 +132,11 @@ impl Shelf {
         &self.found
     }
 
+    /// Lets go of the sets that are not wanted.
+    pub(super) fn keep(&mut self, wanted: impl FnMut(&SetFiles) -> bool) {
+        self.found.sets.retain(wanted);
+    }
+
     /// The sets that `generation` means: that one, or the newest whole one of each lineage.
     pub fn select(&self, generation: Option<u32>) -> Result<Selection<'_>> {
         let (mut selection, mut damaged) = (Selection { sets: Vec::new(), newer: Vec::new() }, false);

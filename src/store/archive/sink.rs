@@ -5,8 +5,8 @@
 //!
 //! *Not here:* which parent, which items stay (`workflow`); volumes and frames (`ocm_format`).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
@@ -14,14 +14,14 @@ use ocm_format::delta::Earlier;
 use ocm_format::gzip::{Verdict, find};
 use ocm_format::layout::Id;
 use ocm_format::set::{Lineage, Needs as FormatNeeds};
-use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume, Options, SetWriter};
+use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, OnVolume, Options, Seal as FormatSeal, SetWriter};
 
 use super::basis::{Basis, Delta, Depth};
 use super::gzip::GzipShare;
 use super::needs::Needs;
 use super::packing::{GZIP, Packing, form_of};
 use super::parent::{BuildsOn, Parent};
-use super::source::SetFacts;
+use super::signed::Seal;
 use super::stage::{Behind, Stage, Staged, Trouble};
 use super::{Lock, SCRATCH, document, told};
 use crate::error::{Error, Kind, Result};
@@ -67,6 +67,8 @@ pub struct NewSet {
     pub catalogue: PathBuf,
     /// Called for each finished volume, once; says whether its file is to be let go.
     pub on_volume: HandOver,
+    /// How it gets its signature.
+    pub seal: Seal,
     /// The right to write into the directory; kept until the last thread that writes has ended.
     pub lock: Option<Arc<Lock>>,
 }
@@ -134,11 +136,11 @@ struct State {
 }
 
 /// Why handing a volume over failed. The format passes on its text alone.
-type Stopped = Arc<OnceLock<Error>>;
+pub(super) type Stopped = Arc<OnceLock<Error>>;
 
 /// The writer of the set. It is opened when there is something to write, so that a plan alone leaves nothing behind.
 enum Writer {
-    Ready(Box<(Head, Options, Arc<Earlier>, OnVolume)>),
+    Ready(Box<(Head, Options, Arc<Earlier>, OnVolume, FormatSeal)>),
     Open(Box<SetWriter>),
     Finished,
 }
@@ -148,8 +150,9 @@ impl Writer {
         if let Self::Ready(_) = self
             && let Self::Ready(ready) = std::mem::replace(self, Self::Finished)
         {
-            let (head, options, earlier, on_volume) = *ready;
-            *self = Self::Open(Box::new(SetWriter::create_after(head, options, earlier, on_volume).map_err(|error| told(&error))?));
+            let (head, options, earlier, on_volume, seal) = *ready;
+            let writer = SetWriter::create_after(head, options, earlier, on_volume).map_err(|error| told(&error))?;
+            *self = Self::Open(Box::new(writer.sealed(seal)));
         }
         match self {
             Self::Open(writer) => Ok(writer),
@@ -190,7 +193,7 @@ impl ArchiveSink {
         let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes, level, threads, index_bytes, own_version_bytes };
         let stopped = Stopped::default();
         let handed = handing(new.on_volume, Arc::clone(&stopped));
-        let mut writer = Writer::Ready(Box::new((head, options, new.basis.earlier, handed)));
+        let mut writer = Writer::Ready(Box::new((head, options, new.basis.earlier, handed, new.seal.of_format())));
         if resume {
             writer.open().map_err(|error| cause(&stopped, error))?;
         }
@@ -370,7 +373,7 @@ impl State {
 }
 
 /// Hands finished volumes over; why that failed is kept in `stopped`.
-fn handing(mut on_volume: HandOver, stopped: Stopped) -> OnVolume {
+pub(super) fn handing(mut on_volume: HandOver, stopped: Stopped) -> OnVolume {
     Box::new(move |volume| {
         let done = volume.done;
         let written = WrittenVolume { number: done.number, path: volume.path.to_owned(), bytes: done.bytes, sum: done.sum };
@@ -384,7 +387,7 @@ fn handing(mut on_volume: HandOver, stopped: Stopped) -> OnVolume {
 }
 
 /// What an error of the writer was at first.
-fn cause(stopped: &Stopped, error: Error) -> Error {
+pub(super) fn cause(stopped: &Stopped, error: Error) -> Error {
     let error = stopped.get().cloned().unwrap_or(error);
     match error.kind() {
         Kind::Needed => error.hint("put the file back and run the same command again, or remove the folder .ocm to begin the set anew"),
@@ -392,38 +395,8 @@ fn cause(stopped: &Stopped, error: Error) -> Error {
     }
 }
 
-/// Does what an interrupted run has left to be done for a set whose last volume has its name: the catalogue, and handing over
-/// what was not. `None` where nothing is left.
-pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: HandOver) -> Result<Option<Written>> {
-    let manifest = set.manifest.clone();
-    let options = Options {
-        folder: folder.to_owned(),
-        scratch: folder.join(SCRATCH),
-        cap: manifest.cap,
-        frame_bytes: Packing::default().frame_bytes,
-        level: 1,
-        threads: 1,
-        index_bytes: 0,
-        own_version_bytes: None,
-    };
-    let closing = Closing {
-        items: manifest.items.clone(),
-        options: manifest.options.clone(),
-        ancestors: manifest.ancestors.clone(),
-        needs: manifest.needs,
-        oci_layout: document::OCI_LAYOUT.to_vec(),
-        index_json: document::index_json(&set.contents)?,
-        writer: manifest.writer.clone(),
-        catalogue: Some(catalogue),
-        listed: BTreeSet::new(),
-    };
-    let stopped = Stopped::default();
-    let done = ocm_format::writer::complete(manifest, &closing, options, handing(on_volume, Arc::clone(&stopped)));
-    let done = done.map_err(|error| cause(&stopped, told(&error)))?;
-    Ok(done.map(|finished| written(finished, set.contents.clone(), 0, GzipShare::default())))
-}
-
-fn written(finished: Finished, contents: Contents, blob_bytes: u64, gzip: GzipShare) -> Written {
+/// What a finished set is, for those who asked for it.
+pub(super) fn written(finished: Finished, contents: Contents, blob_bytes: u64, gzip: GzipShare) -> Written {
     let volume =
         |(path, done): (PathBuf, ocm_format::writer::Done)| WrittenVolume { number: done.number, path, bytes: done.bytes, sum: done.sum };
     let volumes = finished.volumes.into_iter().map(volume).collect();

@@ -42,6 +42,8 @@ pub struct SetFacts {
     pub root: Digest,
     /// What it lists.
     pub contents: Contents,
+    /// The signature in its files, where it has one.
+    pub signature: Option<Vec<u8>>,
 }
 
 /// What a set builds on, by what stands for it.
@@ -90,7 +92,8 @@ impl SetFacts {
         let (Some(manifest), Some(root)) = (&set.manifest, set.root) else {
             return Err(Error::needed(format!("set {}: its last volume and its catalogue are not here", set.header.generation)));
         };
-        Ok(Self { contents: document::contents(manifest)?, manifest: manifest.clone(), root })
+        let signature = set.signatures.first().map(|signature| signature.bytes.clone());
+        Ok(Self { contents: document::contents(manifest)?, manifest: manifest.clone(), root, signature })
     }
 
     /// The set id.

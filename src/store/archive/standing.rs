@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::gather::Key;
 use super::listing::missing_parents;
+use crate::image::Digest;
 
 /// How much of a set is here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,6 +23,8 @@ pub struct Standing {
     pub set: String,
     /// Its generation.
     pub generation: u32,
+    /// Its root, where its manifest is here.
+    pub root: Option<Digest>,
     /// The name of its lineage, where that is known.
     pub lineage: Option<String>,
     /// How many of its volumes are here.
@@ -77,6 +80,7 @@ impl Facts {
         Standing {
             set: id.to_string(),
             generation: self.generation,
+            root: set.and_then(|set| set.root),
             lineage: lineages.get(&id).cloned(),
             have: u32::try_from(have.len()).unwrap_or(u32::MAX),
             of,

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::super::signing::{Authority, NamedSet};
 use super::super::verify::{self, class, verify};
 use super::super::{Settings, blocking, shelf};
-use super::ServedSet;
 use crate::error::Result;
 use crate::monitor::{Event, Silent};
 use crate::serve::Current;
@@ -71,7 +71,7 @@ impl Watch {
         let new: Vec<&SetFacts> = opened.sets.iter().filter(|set| !self.known.contains(&name(set))).collect();
         for set in &new {
             if !self.is_sound(set).await? {
-                let text = format!("{} is not served: it is damaged; `ocm verify` says where", ServedSet::of(set));
+                let text = format!("{} is not served: it is damaged; `ocm verify` says where", NamedSet::of(set));
                 self.settings.monitor.event(Event::Warning(&text));
                 return Ok(());
             }
@@ -79,7 +79,7 @@ impl Watch {
         if !new.is_empty() {
             current.show(opened.inside.clone());
             self.known = opened.sets.iter().map(name).collect();
-            let names: Vec<String> = new.iter().map(|set| ServedSet::of(set).to_string()).collect();
+            let names: Vec<String> = new.iter().map(|set| NamedSet::of(set).to_string()).collect();
             let text = format!("{} images are served now, with {}", current.images(), names.join(", "));
             self.settings.monitor.event(Event::Note(&text));
         }
@@ -89,7 +89,7 @@ impl Watch {
     /// Checks all files of a set, wherever they lie.
     async fn is_sound(&self, set: &SetFacts) -> Result<bool> {
         let workspace = Workspace::new(self.settings.workspace());
-        let quiet = Settings { monitor: Arc::new(Silent), ..self.settings.clone() };
+        let quiet = Settings { monitor: Arc::new(Silent), authority: Authority::default(), ..self.settings.clone() };
         for (path, _) in &self.meant.places {
             if shelf(path, &workspace)?.set(set.manifest.set).is_none() {
                 continue;

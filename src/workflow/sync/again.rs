@@ -68,6 +68,9 @@ struct From {
 
 /// Writes the set once more.
 pub async fn again(request: Request, settings: &Settings) -> Result<Outcome> {
+    if settings.signer.is_some() {
+        return Err(Error::usage("--again writes a set with the signature that it has, and needs no key").hint("leave --sign out"));
+    }
     let workspace = Workspace::new(settings.workspace());
     let (wanted, there) = (request.clone(), workspace.clone());
     let known = blocking(move || Known::find(&wanted, &there)).await?;
@@ -147,7 +150,8 @@ impl Known {
         let lineage = Some(facts.lineage_bytes());
         let line = Line { lineage, name: facts.lineage_name().to_owned(), generation: facts.generation(), parent };
         let (set, time, catalogue) = (facts.id_bytes(), facts.manifest.time, hidden.join("catalogues"));
-        let again = Again { set, time, wanted, kept, catalogue, volume: request.volume };
+        let signature = facts.signature.clone();
+        let again = Again { set, time, wanted, kept, signature, catalogue, volume: request.volume };
         Ok(Fixed { line: Some(line), again: Some(again), ..Fixed::default() })
     }
 }

@@ -36,6 +36,7 @@ pub use self::parent::ParentOutcome;
 pub use self::signatures::Signatures;
 use self::to_archive::Fixed;
 use super::Settings;
+use super::signing::NamedSet;
 pub use crate::collect::{Blocked, Document, Wish, Wishes};
 use crate::error::{Error, Result};
 use crate::image::place::Location;
@@ -156,6 +157,12 @@ pub struct Outcome {
     /// The receipt that was written, where the destination is a registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<PathBuf>,
+    /// The signature of the receipt, where a key was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt_signature: Option<PathBuf>,
+    /// The sets that were read, where places are archives.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<NamedSet>,
     /// What tells clusters where the images are now, where the destination is a registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
@@ -209,6 +216,9 @@ pub struct SetOutcome {
     pub generation: u32,
     /// Its root: what is signed, and written on labels.
     pub root: Digest,
+    /// The id of the key that signed it, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// What must be at hand on the far side; absent for a base.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentOutcome>,
@@ -274,6 +284,11 @@ pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
             None => Error::usage("sync: nothing is named to bring").hint("write `ocm sync FROM… TO`, or name a configuration with -c"),
         });
     }
+    if let (Some(_), Location::Layout { .. }) = (&settings.signer, &request.to) {
+        return Err(
+            Error::usage(format!("{}: --sign signs sets and receipts, and a layout has neither", request.to)).hint("leave --sign out")
+        );
+    }
     let workspace = Workspace::new(settings.workspace());
     let origins = Origins::open(&request, settings).await?;
     let mut outcome = match &request.to {
@@ -283,7 +298,7 @@ pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
         }
         Location::Archive { path, .. } => to_archive::bring(&request, path, &origins, settings, &workspace, Fixed::default()).await?,
     };
-    (outcome.newer, outcome.lost) = (origins.newer.clone(), origins.lost.clone());
+    (outcome.newer, outcome.lost, outcome.sources) = (origins.newer.clone(), origins.lost.clone(), origins.sets());
     Ok(outcome)
 }
 
@@ -361,6 +376,8 @@ impl Outcome {
             blocked: Vec::new(),
             set: None,
             receipt: None,
+            receipt_signature: None,
+            sources: Vec::new(),
             published: None,
             newer: Vec::new(),
             lost: Vec::new(),

@@ -13,11 +13,12 @@ use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
 use crate::image::{Contents, Descriptor, Reference, Source};
 use crate::monitor::Event;
-use crate::store::archive::{ArchiveSource, Salvage, Shelf};
+use crate::store::archive::{self, Admit, ArchiveSource, Salvage, Shelf};
 use crate::store::central::{Central, Renames};
 use crate::store::layout::LayoutSource;
 use crate::store::registry::{Options, Redirected};
 use crate::store::wrap::Recalling;
+use crate::workflow::signing::{self, NamedSet};
 use crate::workflow::{Reach, blocking};
 use crate::workspace::{Accepted, Workspace};
 
@@ -67,6 +68,17 @@ impl Origins {
 
     /// Opens every place that is named.
     pub(super) async fn open(request: &Request, settings: &Settings) -> Result<Self> {
+        if settings.authority.is_asked()
+            && let Some(place) = request.from.iter().find(|place| !matches!(place, Location::Archive { .. }))
+        {
+            return Err(Error::usage(format!("{place}: --trust asks for signatures of sets, and this is no archive"))
+                .hint("leave --trust out, or name an archive; images are judged by --policy"));
+        }
+        if settings.authority.is_asked() && request.salvage {
+            return Err(
+                Error::usage("--trust asks for signatures of whole sets, and this takes what is left of one").hint("leave --trust out")
+            );
+        }
         let registries = upstream(settings);
         let mut hosts: BTreeMap<&str, Arc<dyn Source>> = BTreeMap::new();
         let mut origins = Self { origins: Vec::new(), newer: Vec::new(), lost: Vec::new() };
@@ -100,8 +112,8 @@ impl Origins {
                     Origin { source: Arc::new(source), what: What::Everything, archive: None }
                 }
                 Location::Archive { path, generation } => {
-                    let (path, generation, base) = (path.clone(), *generation, request.base.clone());
-                    let (archive, newer) = blocking(move || open_archive(&path, generation, &base)).await?;
+                    let (path, generation, base, admit) = (path.clone(), *generation, request.base.clone(), signing::admit(settings));
+                    let (archive, newer) = blocking(move || open_archive(&path, generation, &base, admit.as_ref())).await?;
                     origins.newer.extend(newer);
                     let archive = Arc::new(archive);
                     let source: Arc<dyn Source> = Arc::<ArchiveSource>::clone(&archive);
@@ -131,6 +143,11 @@ impl Origins {
             origins.push(Origin { source, what: origin.what.clone(), archive: origin.archive.clone() });
         }
         Self { origins, newer: self.newer.clone(), lost: self.lost.clone() }
+    }
+
+    /// The sets that are read.
+    pub(super) fn sets(&self) -> Vec<NamedSet> {
+        self.archives().flat_map(|archive| archive.sets()).map(NamedSet::of).collect()
     }
 
     /// The source at `place`, in the order of naming.
@@ -229,13 +246,22 @@ fn said(ask: Ask, wish: &Wish) -> Ask {
     Ask { rename: wish.rename.clone(), platforms: wish.platforms.clone(), ..ask }
 }
 
-fn open_archive(path: &std::path::Path, generation: Option<u32>, base: &[std::path::PathBuf]) -> Result<(ArchiveSource, Vec<String>)> {
-    let shelf = Shelf::open(path)?;
-    let bases = base.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?;
+fn open_archive(
+    path: &std::path::Path,
+    generation: Option<u32>,
+    base: &[std::path::PathBuf],
+    admit: Option<&Admit>,
+) -> Result<(ArchiveSource, Vec<String>)> {
+    let mut shelf = Shelf::open(path)?;
+    let mut bases = base.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?;
+    let newer = shelf.select(generation)?.newer;
+    if let Some(admit) = admit {
+        archive::admit(admit, &mut shelf, &mut bases, generation)?;
+    }
     let selection = shelf.select(generation)?;
     let shelves: Vec<&Shelf> = std::iter::once(&shelf).chain(&bases).collect();
     let source = ArchiveSource::open(path, &selection.sets, &shelves)?;
-    let newer = selection.newer.iter().map(|text| format!("{}: {text}", path.display())).collect();
+    let newer = newer.iter().map(|text| format!("{}: {text}", path.display())).collect();
     Ok((source, newer))
 }
 

@@ -23,9 +23,9 @@ use crate::image::{Attachments, Contents, Digest, Item, Source, Wanted};
 use crate::monitor::Event;
 use crate::plan::Plan;
 use crate::store::archive::foreign::foreign;
-use crate::store::archive::{ArchiveSink, Basis, Depth, Ground, Lock, NewSet, Pinned, Recalled, Shelf, Unfinished, Written};
+use crate::store::archive::{ArchiveSink, Basis, Depth, Ground, Lock, NewSet, Pinned, Recalled, Seal, Shelf, Unfinished, Written};
 use crate::transfer::{self, transfer};
-use crate::workflow::blocking;
+use crate::workflow::{blocking, signing};
 use crate::workspace::Workspace;
 
 /// How long the threads of a run that failed are waited for: often, and a minute at the most.
@@ -55,6 +55,8 @@ pub(super) struct Again {
     pub(super) wanted: Vec<Wanted>,
     /// The configurations that it has.
     pub(super) kept: Vec<Wanted>,
+    /// The signature that it has.
+    pub(super) signature: Option<Vec<u8>>,
     /// Where its catalogue goes.
     pub(super) catalogue: std::path::PathBuf,
     /// The one volume that is kept; all are by default.
@@ -86,7 +88,8 @@ pub(super) async fn bring(
         None => Line::find(&shelf, &Shelf::open_together(&workspace.known_sets()?)?, &options, settings.monitor.as_ref())?,
     };
     let key = request_key(request, &line, &fixed.options, settings.trust.key());
-    let resumed = leftover::resumable(folder, &key, settings)?;
+    let key = Key { run: run_key(&key, settings), set: key };
+    let resumed = leftover::resumable(folder, &key.run, settings)?;
     let known = line.parent.as_ref().map(|parent| parent.resolved(request)).unwrap_or_default();
     let earlier = line.parent.as_ref().and_then(Parent::source).filter(|_| fixed.again.is_none());
     let earlier = earlier.map(|source| Arc::new(source.clone()) as Arc<dyn Source>);
@@ -159,6 +162,19 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
     Digest::of(text.as_bytes()).hex()
 }
 
+/// What makes two requests the same.
+struct Key {
+    /// The same set.
+    set: String,
+    /// The same run, which can be gone on with: the key that signs is a part of it, and none of the set.
+    run: String,
+}
+
+fn run_key(set: &str, settings: &Settings) -> String {
+    let signer = settings.signer.as_ref().map(|key| key.public().to_string());
+    signer.map_or_else(|| set.to_owned(), |signer| Digest::of(format!("{set} signed by {signer}").as_bytes()).hex())
+}
+
 /// A set that is about to be written.
 struct Draft {
     said: Said,
@@ -173,6 +189,8 @@ struct Draft {
     basis: Basis,
     /// What is run for its files.
     command: Option<Command>,
+    /// The key that signs it.
+    signed_by: Option<String>,
     /// Which source each item comes from.
     sources: BTreeMap<(crate::image::Reference, crate::image::Role), usize>,
 }
@@ -186,7 +204,7 @@ impl Draft {
         workspace: &Workspace,
         line: Line,
         resumed: Option<Unfinished>,
-        key: String,
+        key: Key,
         wanted: &[Wanted],
         origins: &Origins,
     ) -> Result<(NewSet, Self)> {
@@ -194,7 +212,7 @@ impl Draft {
             Some(unfinished) => (unfinished.time, id_of(&unfinished.lineage)),
             None => (settings.now, line.lineage.unwrap_or(settings.random)),
         };
-        let set = resumed.as_ref().map_or_else(|| set_id(&key, time, &lineage, wanted), |unfinished| id_of(&unfinished.set));
+        let set = resumed.as_ref().map_or_else(|| set_id(&key.set, time, &lineage, wanted), |unfinished| id_of(&unfinished.set));
         let archive = &request.archive;
         let contents = line.parent.as_ref().and_then(Parent::contents).cloned().unwrap_or_default();
         let said = line.parent.as_ref().map_or(Said::Nothing, Parent::said);
@@ -202,7 +220,7 @@ impl Draft {
         let inherited = if archive.only { Contents::default() } else { content_of(&contents) };
         let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "ownVersions": archive.builds_on_itself(), "parentData": archive.delta.data.word(), "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
         let unfinished =
-            Unfinished { request: key, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
+            Unfinished { request: key.run, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
         let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
         let new = NewSet {
             folder: folder.to_owned(),
@@ -222,19 +240,22 @@ impl Draft {
             catalogue: workspace.catalogues(),
             on_volume: handing(command.clone()),
             lock: None,
+            seal: signing::seal(settings),
             parent: line.parent.map(|parent| parent.builds_on(settings.monitor.as_ref())).transpose()?,
         };
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
         let sources = sources.collect();
-        let (merged_from, basis) = (Vec::new(), Basis::default());
-        Ok((new, Self { said, merged_from, parent, unfinished, resumed, depth: None, ground: None, basis, sources, command }))
+        let (merged_from, basis, signed_by) = (Vec::new(), Basis::default(), signing::signer_id(settings));
+        Ok((new, Self { said, merged_from, parent, unfinished, resumed, depth: None, ground: None, basis, sources, command, signed_by }))
     }
 
     /// Makes the set one that was there before.
     fn make_again(&mut self, new: &mut NewSet, again: &Again) {
         (new.set, new.time) = (again.set, again.time);
         (self.unfinished.set, self.unfinished.time) = (hex(&again.set), again.time);
+        self.signed_by = again.signature.as_deref().and_then(signing::key_of);
+        new.seal = again.signature.clone().map_or(Seal::None, Seal::Kept);
         if let Some(kept) = again.volume {
             // What later content is compressed after is read from the others until the set is finished.
             let stay = new.delta.own;
@@ -390,6 +411,7 @@ impl Draft {
             id: self.unfinished.set.clone(),
             generation,
             root: written.root,
+            signed_by: self.signed_by.clone(),
             parent: self.parent.clone(),
             chain: written.chain,
             depth: written.depth,

@@ -16,6 +16,7 @@ use crate::publish::publish;
 use crate::store::layout::{LayoutSink, LayoutSource};
 use crate::store::registry::{Registry, RegistrySink};
 use crate::transfer::{self, transfer};
+use crate::workflow::signing;
 use crate::workspace::Workspace;
 
 /// Brings what was asked for to the place that the request names.
@@ -57,7 +58,9 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
             let (manifests, blobs) = run.holdings(before, settings).await;
             let items = run.items(origins);
             let receipt = Receipt { destination, time: rfc3339(settings.now), items, manifests, blobs };
-            outcome.receipt = Some(workspace.keep_receipt(&receipt)?);
+            let kept = workspace.keep_receipt(&receipt)?;
+            outcome.receipt_signature = signing::sign_receipt(&kept, &request.to.to_string(), settings)?;
+            outcome.receipt = Some(kept);
             outcome.published = Some(tell_clusters(request, settings, workspace)?);
         }
     }

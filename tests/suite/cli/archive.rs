@@ -77,7 +77,7 @@ fn damage_is_found_named_and_weighed() {
     let archive = written(&ocm);
     let sound = ocm.run(&["verify", &archive]);
     assert_eq!(sound.code, Some(0), "{sound:?}");
-    assert!(sound.out.starts_with("set 1  volume 1 of 1   ") && sound.out.ends_with("   sound\n"), "{sound:?}");
+    assert!(sound.out.starts_with("set 1  volume 1 of 1   ") && sound.out.contains("   sound\nset 1  root "), "{sound:?}");
 
     let volume = volume(&archive);
     let file = fs::OpenOptions::new().read(true).write(true).open(&volume).unwrap_or_else(|_| {

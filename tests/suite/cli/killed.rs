@@ -83,3 +83,60 @@ fn a_volume_in_the_making_beside_whole_sets_is_no_damage() {
     assert!(verified.code == Some(0) && verified.out.lines().count() == 1, "{verified:?}");
     assert!(ocm.run(&["ls", "disk"]).out.starts_with("disk   1 set   1 volume, all here"));
 }
+
+/// Every file and folder in a folder and in its scratch folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let below = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry").path());
+    below(folder).chain(below(&folder.join(".ocm"))).collect()
+}
+
+/// Takes away the disk, and the workspace that knows of it.
+fn forget(ocm: &Ocm) {
+    for folder in ["disk", ".local"] {
+        std::fs::remove_dir_all(ocm.home.path().join(folder)).expect("removed");
+    }
+}
+
+/// How often the next test kills: `OCM_NIGHTLY` has the number that is promised.
+fn kills() -> u32 {
+    if std::env::var_os("OCM_NIGHTLY").is_some() { 200 } else { 20 }
+}
+
+#[test]
+fn a_program_that_is_killed_at_any_time_never_shows_half_a_set_and_always_comes_to_its_end() {
+    let ocm = Ocm::new();
+    let layout = Layout::at(&ocm.home.path().join("layout"));
+    let root = layout.image(&Image::of((0..6).map(|seed| Layer::tree(seed, 1_500_000).gzip())));
+    layout.tag("registry.example/team/app:1", &root);
+    let arguments = ["sync", "oci:layout", "disk", "--volume-size", "16MiB"];
+    let begun = Instant::now();
+    assert_eq!(ocm.run(&arguments).code, Some(0));
+    let whole = begun.elapsed();
+    let disk = ocm.home.path().join("disk");
+    forget(&ocm);
+    let (mut random, mut ends) = (Random::new(7), 0);
+    for kill in 0..kills() {
+        let mut child = ocm.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("ocm runs");
+        let share = u32::from(random.noise(1)[0]);
+        std::thread::sleep(whole * share / 255);
+        child.kill().expect("SIGKILL");
+        child.wait().expect("its end");
+        if disk.is_dir() && visible(&disk).iter().any(|name| name.ends_with(".ocm.tar")) {
+            // Its last volume has its name: then the set is all there, and the next run has little or nothing to do.
+            let verified = ocm.run(&["verify", "disk"]);
+            assert_eq!(verified.code, Some(0), "kill {kill}: {verified:?}");
+            let next = ocm.run(&arguments);
+            assert_eq!(next.code, Some(0), "kill {kill}: {next:?}, {:?}", files(&disk));
+            // With what is known of the set: the next one is the first again.
+            forget(&ocm);
+            ends += 1;
+        }
+    }
+    let last = ocm.run(&arguments);
+    assert_eq!(last.code, Some(0), "{last:?}");
+    assert_eq!(ocm.run(&["verify", "disk"]).code, Some(0));
+    assert_eq!(ocm.run(&["sync", "disk", "oci:out"]).code, Some(0));
+    let index = std::fs::read_to_string(ocm.home.path().join("out/index.json")).expect("an index");
+    assert!(index.contains(&root.digest.to_string()), "the image is what it was: {index}");
+    assert!(ends > 0 || kills() < 100, "no run came near its end");
+}

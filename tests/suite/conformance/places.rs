@@ -123,6 +123,7 @@ impl Place for InArchive {
             options: serde_json::json!({}),
             catalogue: self.0.path().join("catalogues"),
             on_volume: Box::new(|_| Ok(false)),
+            seal: Default::default(),
             lock: None,
         };
         Box::new(ArchiveSink::prepare(new, false).expect("a sink"))

@@ -153,7 +153,7 @@ async fn verify_names_the_images_of_all_sets_that_damage_hurts_and_what_lies_els
     damage(&made, "disk");
     let damaged = verify(false).await.expect("a verdict");
     assert_eq!(verify::class(&damaged), Class::Damaged);
-    let [second, first] = damaged.sets.as_slice() else { panic!("{damaged:?}") };
+    let [second, first] = damaged.verdict.sets.as_slice() else { panic!("{damaged:?}") };
     assert!(second.damage.is_empty() && !first.damage.is_empty());
     assert_eq!(names(first), [("team/old".to_owned(), vec!["layer 1".to_owned()])]);
     assert_eq!(names(second), [("team/new".to_owned(), vec!["layer 1".to_owned()])]);
@@ -162,7 +162,7 @@ async fn verify_names_the_images_of_all_sets_that_damage_hurts_and_what_lies_els
     for (complete, class) in [(false, Class::Done), (true, Class::Needed)] {
         let alone = verify(complete).await.expect("a verdict");
         assert_eq!(verify::class(&alone), class);
-        let [second] = alone.sets.as_slice() else { panic!("{alone:?}") };
+        let [second] = alone.verdict.sets.as_slice() else { panic!("{alone:?}") };
         assert!(second.hurt.is_empty() && second.parents_elsewhere.len() == 1 && second.parents_elsewhere[0].starts_with("set 1 (id "));
     }
 }

@@ -36,6 +36,8 @@ impl Lab {
             dest: Default::default(),
             redirects: Default::default(),
             trust: Default::default(),
+            signer: None,
+            authority: Default::default(),
             retry_times: 2,
             retry_delay: Some(Duration::from_millis(10)),
             image_timeout: None,

@@ -17,11 +17,12 @@ use super::mending::Mending;
 use crate::error::Result;
 use crate::image::Inside;
 use crate::store::archive::shelf::lacks;
+use crate::store::archive::signed::{Admit, admit_chosen};
 use crate::store::archive::source::{ArchiveSource, SetFacts};
 use crate::store::archive::{Shelf, told};
 
 /// The sets that a person means.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Meant {
     /// Archive directories or single files, with the generation that alone is meant there; at least one.
     pub places: Vec<(PathBuf, Option<u32>)>,
@@ -31,6 +32,8 @@ pub struct Meant {
     pub base: Vec<PathBuf>,
     /// What decoded content may take in memory, in bytes.
     pub cache_bytes: u64,
+    /// Refuses sets that are not to be shown; with it, only what these vouch for is read.
+    pub admit: Option<Admit>,
 }
 
 /// Sets that are open.
@@ -54,13 +57,17 @@ impl Meant {
     /// Opens them as they are now; says which sets are passed over.
     pub(super) fn source(&self) -> Result<(ArchiveSource, Vec<String>)> {
         let paths: Vec<PathBuf> = self.places.iter().map(|(path, _)| path.clone()).collect();
-        let shelf = Shelf::open_together(&paths)?;
-        let bases = self.base.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?;
+        let mut shelf = Shelf::open_together(&paths)?;
+        let mut bases = self.base.iter().map(|path| Shelf::open(path)).collect::<Result<Vec<_>>>()?;
         let (mut chosen, mut passed_over) = (BTreeSet::new(), BTreeSet::new());
         for (path, generation) in &self.places {
             let here: Vec<&SetFiles> = shelf.sets_at(path).collect();
             let found = self.choose(&shelf, &here, *generation, &mut passed_over)?;
             chosen.extend(found);
+        }
+        if let Some(judge) = &self.admit {
+            let mut shelves: Vec<&mut Shelf> = std::iter::once(&mut shelf).chain(&mut bases).collect();
+            admit_chosen(judge, &chosen, &mut shelves)?;
         }
         let sets = || shelf.found().sets.iter();
         // In the order of the shelf: of each lineage the newest first.
