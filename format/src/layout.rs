@@ -6,8 +6,13 @@
 //! *Not here:* structures of growing size (`recipe`, `index`).
 
 mod frame;
+mod parity;
 
 pub use self::frame::{Codec, FrameHeader};
+pub use self::parity::{
+    CODE_LEOPARD, HASH_BYTES, MAX_COLUMN_BYTES, MAX_SHARDS, MAX_TABLE_BYTES, MIN_COLUMN_BYTES, PARITY_MAGIC, PARITY_OFFSET, ParityHeader,
+    ShardEntry,
+};
 use crate::codec::Cursor;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
@@ -16,7 +21,7 @@ pub use crate::id::Id;
 /// The version of the format that this crate writes.
 pub const VERSION: u16 = 0;
 /// The draft of that version; 0 once it is frozen.
-pub const DRAFT: u16 = 3;
+pub const DRAFT: u16 = 4;
 /// The first bytes of a header: they catch text-mode and 7-bit damage.
 pub const HEADER_MAGIC: [u8; 8] = *b"\x8FOCM\r\n\x1A\n";
 /// The first bytes of a footer.
@@ -280,7 +285,7 @@ fn put_version(out: &mut Vec<u8>) {
 }
 
 /// `content` with zeros up to the checksum, and the checksum.
-fn seal(content: &[u8]) -> [u8; FIXED_BYTES] {
+pub(crate) fn seal(content: &[u8]) -> [u8; FIXED_BYTES] {
     let mut out = [0u8; FIXED_BYTES];
     out.iter_mut().zip(content).for_each(|(place, byte)| *place = *byte);
     if let Some((covered, sum)) = out.split_last_chunk_mut::<4>() {
@@ -368,6 +373,6 @@ mod tests {
         let resealed = seal(&bytes[..508]);
         let error = Header::decode(&resealed).expect_err("another draft");
         assert_eq!(error.kind(), Kind::Version);
-        assert!(error.to_string().contains("draft 9") && error.to_string().contains("draft 3"), "{error}");
+        assert!(error.to_string().contains("draft 9") && error.to_string().contains("draft 4"), "{error}");
     }
 }

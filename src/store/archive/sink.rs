@@ -405,6 +405,7 @@ pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: Ha
         threads: 1,
         index_bytes: 0,
         own_version_bytes: None,
+        reserve_bytes: 0,
     };
     let closing = Closing {
         items: manifest.items.clone(),
