@@ -8,6 +8,7 @@
 
 pub mod archive;
 pub mod configuration;
+pub mod mending;
 pub mod names;
 pub mod structures;
 pub mod trust;
@@ -24,7 +25,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "header", run: structures::header, seeds: structures::headers },
     Target { name: "footer", run: structures::footer, seeds: structures::footers },
     Target { name: "frame-header", run: structures::frame_header, seeds: structures::frame_headers },
@@ -34,6 +35,10 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "layer", run: structures::layer, seeds: structures::layers },
     Target { name: "tree", run: structures::tree, seeds: structures::layers },
     Target { name: "volume", run: archive::volume, seeds: archive::volumes },
+    Target { name: "parity-header", run: mending::parity_header, seeds: mending::parity_headers },
+    Target { name: "parity-volume", run: mending::parity_volume, seeds: mending::parity_volumes },
+    Target { name: "ticket", run: mending::ticket, seeds: mending::tickets },
+    Target { name: "patch", run: mending::patch, seeds: mending::patches },
     Target { name: "manifest", run: names::manifest, seeds: names::manifests },
     Target { name: "name", run: names::name, seeds: names::names },
     Target { name: "configuration", run: configuration::configuration, seeds: configuration::configurations },

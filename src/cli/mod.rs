@@ -31,6 +31,7 @@ mod progress;
 mod prune;
 mod receipt;
 pub mod reference;
+mod repair;
 mod runner;
 mod safe;
 mod serve;
@@ -77,6 +78,7 @@ enum Verb {
     Gather(gather::Arguments),
     Merge(merge::Arguments),
     Verify(verify::Arguments),
+    Repair(repair::Arguments),
     Prune(prune::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
@@ -126,6 +128,7 @@ impl Verb {
             Self::Gather(verb) => verb.run(runner),
             Self::Merge(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
+            Self::Repair(verb) => verb.run(runner),
             Self::Prune(verb) => verb.run(runner),
             Self::Mount(verb) => verb.run(runner),
             Self::Umount(verb) => verb.run(runner),

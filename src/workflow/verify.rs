@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::{Settings, blocking, shelf};
 use crate::error::{Error, Result};
 use crate::store::archive::check;
-pub use crate::store::archive::check::{DamageLine, Fault, FileKind, FileVerdict, Hurt, SetVerdict, Verdict};
+pub use crate::store::archive::check::{DamageLine, Fault, FileKind, FileVerdict, Hurt, Repairable, SetVerdict, Verdict};
 use crate::transfer::Class;
 use crate::workspace::Workspace;
 
@@ -20,6 +20,8 @@ pub struct Request {
     pub quick: bool,
     /// Parents and released volumes that are elsewhere count as missing.
     pub complete: bool,
+    /// Everything is read from the medium, past what memory holds of it.
+    pub after_write: bool,
 }
 
 /// Checks what `request` names.
@@ -42,7 +44,7 @@ fn open(request: Request, threads: usize, workspace: &Workspace) -> Result<check
             }
         }
     }
-    Ok(check::Request { shelves, files, quick: request.quick, complete: request.complete, threads })
+    Ok(check::Request { shelves, files, quick: request.quick, complete: request.complete, after_write: request.after_write, threads })
 }
 
 /// What the findings come to.

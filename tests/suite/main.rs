@@ -28,6 +28,7 @@ mod publish;
 mod receipts;
 mod redirects;
 mod removable;
+mod repairs;
 mod replay;
 mod resume;
 mod serve;

@@ -157,6 +157,7 @@ pub(in crate::cli) mod tests {
             released: vec![],
             volumes: Some(1),
             parents_here: true,
+            parity: vec![],
             stored_bytes: 1 << 20,
             items: 1,
             items_complete: 1,

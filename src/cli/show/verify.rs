@@ -32,7 +32,7 @@ fn set(set: &SetVerdict, quick: bool) -> String {
     if more > 0 {
         let _ = writeln!(text, "  and {} more", count(more, "place"));
     }
-    text + &hurt(set) + &way_out(set) + &missing(set)
+    text + &hurt(set) + &repairable(set) + &way_out(set) + &missing(set)
 }
 
 /// `set 1  volume 1 of 2   1.7 GiB   1.4 GiB/s   sound`
@@ -75,7 +75,28 @@ fn hurt(set: &SetVerdict) -> String {
     text
 }
 
+/// Whether what is lost can be made again here, and what is to be brought if not.
+fn repairable(set: &SetVerdict) -> String {
+    let Some(repair) = &set.repair else { return String::new() };
+    let volumes = format!("volume {}", numbers(&repair.volumes));
+    let parity = match repair.parity_volumes {
+        0 => "no parity".to_owned(),
+        some => count(some, "parity volume"),
+    };
+    if repair.here {
+        return format!("  can be repaired here: {volumes}, by {parity} · `ocm repair DIR`\n");
+    }
+    let all: Option<u64> = repair.lacking.iter().map(|lacking| lacking.bytes).sum();
+    let size = all.map_or(String::new(), |all| format!(", {}", bytes(all)));
+    let short = if repair.parity_volumes == 0 { parity } else { format!("{parity}, and that is not enough") };
+    let ranges = count(repair.lacking.len(), "range");
+    format!("  can be repaired here: {short} · copy {volumes} again, or `ocm repair DIR --ticket t.txt` ({ranges}{size})\n")
+}
+
 fn way_out(set: &SetVerdict) -> String {
+    if set.repair.is_some() {
+        return String::new();
+    }
     let mut volumes: Vec<u32> = set.damage.iter().filter_map(|damage| Some(damage.volume?.1)).collect();
     volumes.sort_unstable();
     volumes.dedup();
@@ -136,6 +157,7 @@ pub(in crate::cli) mod tests {
             parents_elsewhere: vec![],
             parents_wanted: false,
             sparse_images: 0,
+            repair: None,
         }
     }
 

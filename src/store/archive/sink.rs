@@ -5,8 +5,8 @@
 //!
 //! *Not here:* which parent, which items stay (`workflow`); volumes and frames (`ocm_format`).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
@@ -21,7 +21,6 @@ use super::gzip::GzipShare;
 use super::needs::Needs;
 use super::packing::{GZIP, Packing, form_of};
 use super::parent::{BuildsOn, Parent};
-use super::source::SetFacts;
 use super::stage::{Behind, Stage, Staged, Trouble};
 use super::{Lock, SCRATCH, document, told};
 use crate::error::{Error, Kind, Result};
@@ -51,6 +50,8 @@ pub struct NewSet {
     pub inherited: Contents,
     /// The size that every file stays strictly below, in bytes.
     pub cap: u64,
+    /// What data volumes leave free below it, for parity.
+    pub reserve_bytes: u64,
     /// How content is packed.
     pub packing: Packing,
     /// What it can take from earlier sets.
@@ -134,7 +135,7 @@ struct State {
 }
 
 /// Why handing a volume over failed. The format passes on its text alone.
-type Stopped = Arc<OnceLock<Error>>;
+pub(super) type Stopped = Arc<OnceLock<Error>>;
 
 /// The writer of the set. It is opened when there is something to write, so that a plan alone leaves nothing behind.
 enum Writer {
@@ -185,9 +186,9 @@ impl ArchiveSink {
         let scratch = new.folder.join(SCRATCH);
         let stage = Stage::new(scratch.clone());
         let (cap, threads, Packing { frame_bytes, level, replays }) = (new.cap, new.threads, new.packing);
-        let index_bytes = new.delta.chunk_bytes();
-        let own_version_bytes = new.delta.own_version_bytes();
-        let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes, level, threads, index_bytes, own_version_bytes };
+        let (index_bytes, own_version_bytes) = (new.delta.chunk_bytes(), new.delta.own_version_bytes());
+        let (folder, reserve_bytes) = (new.folder.clone(), new.reserve_bytes);
+        let options = Options { folder, scratch, cap, frame_bytes, level, threads, index_bytes, own_version_bytes, reserve_bytes };
         let stopped = Stopped::default();
         let handed = handing(new.on_volume, Arc::clone(&stopped));
         let mut writer = Writer::Ready(Box::new((head, options, new.basis.earlier, handed)));
@@ -370,7 +371,7 @@ impl State {
 }
 
 /// Hands finished volumes over; why that failed is kept in `stopped`.
-fn handing(mut on_volume: HandOver, stopped: Stopped) -> OnVolume {
+pub(super) fn handing(mut on_volume: HandOver, stopped: Stopped) -> OnVolume {
     Box::new(move |volume| {
         let done = volume.done;
         let written = WrittenVolume { number: done.number, path: volume.path.to_owned(), bytes: done.bytes, sum: done.sum };
@@ -384,7 +385,7 @@ fn handing(mut on_volume: HandOver, stopped: Stopped) -> OnVolume {
 }
 
 /// What an error of the writer was at first.
-fn cause(stopped: &Stopped, error: Error) -> Error {
+pub(super) fn cause(stopped: &Stopped, error: Error) -> Error {
     let error = stopped.get().cloned().unwrap_or(error);
     match error.kind() {
         Kind::Needed => error.hint("put the file back and run the same command again, or remove the folder .ocm to begin the set anew"),
@@ -392,39 +393,7 @@ fn cause(stopped: &Stopped, error: Error) -> Error {
     }
 }
 
-/// Does what an interrupted run has left to be done for a set whose last volume has its name: the catalogue, and handing over
-/// what was not. `None` where nothing is left.
-pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: HandOver) -> Result<Option<Written>> {
-    let manifest = set.manifest.clone();
-    let options = Options {
-        folder: folder.to_owned(),
-        scratch: folder.join(SCRATCH),
-        cap: manifest.cap,
-        frame_bytes: Packing::default().frame_bytes,
-        level: 1,
-        threads: 1,
-        index_bytes: 0,
-        own_version_bytes: None,
-        reserve_bytes: 0,
-    };
-    let closing = Closing {
-        items: manifest.items.clone(),
-        options: manifest.options.clone(),
-        ancestors: manifest.ancestors.clone(),
-        needs: manifest.needs,
-        oci_layout: document::OCI_LAYOUT.to_vec(),
-        index_json: document::index_json(&set.contents)?,
-        writer: manifest.writer.clone(),
-        catalogue: Some(catalogue),
-        listed: BTreeSet::new(),
-    };
-    let stopped = Stopped::default();
-    let done = ocm_format::writer::complete(manifest, &closing, options, handing(on_volume, Arc::clone(&stopped)));
-    let done = done.map_err(|error| cause(&stopped, told(&error)))?;
-    Ok(done.map(|finished| written(finished, set.contents.clone(), 0, GzipShare::default())))
-}
-
-fn written(finished: Finished, contents: Contents, blob_bytes: u64, gzip: GzipShare) -> Written {
+pub(super) fn written(finished: Finished, contents: Contents, blob_bytes: u64, gzip: GzipShare) -> Written {
     let volume =
         |(path, done): (PathBuf, ocm_format::writer::Done)| WrittenVolume { number: done.number, path, bytes: done.bytes, sum: done.sum };
     let volumes = finished.volumes.into_iter().map(volume).collect();
