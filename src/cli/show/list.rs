@@ -55,7 +55,15 @@ fn sets(lineage: &[SetLine]) -> String {
         let root = set.root.as_ref().map_or("root not known".to_owned(), |root| format!("root {}", label(root)));
         let state = if set.items_complete < set.items { format!("{} of {} images", set.items_complete, set.items) } else { String::new() };
         let date = set.time.split('T').next().unwrap_or_default().to_owned();
-        table.row([format!("set {}", set.generation), date, builds_on(set), bytes(set.stored_bytes), volumes(set), root, state]);
+        table.row([
+            format!("set {}", set.generation),
+            date,
+            builds_on(set),
+            bytes(set.stored_bytes),
+            volumes(set) + &parity(set),
+            root,
+            state,
+        ]);
         for broken in &set.broken {
             let _ = writeln!(notes, "    not usable   {}: {}", safe(&broken.path.display().to_string()), safe(&broken.why));
         }
@@ -73,6 +81,11 @@ pub(super) fn builds_on(set: &SetLine) -> String {
         SetParent::Set { id, generation: None } => format!("delta on set id {}", crate::workflow::short_id(id)),
     };
     if set.parents_here { parent } else { parent + " (elsewhere)" }
+}
+
+/// ` and 2 parity`
+fn parity(set: &SetLine) -> String {
+    if set.parity.is_empty() { String::new() } else { format!(" and {} parity", set.parity.len()) }
 }
 
 /// `2 volumes`, `2 of 4 volumes, without 2, released 3`
@@ -196,6 +209,12 @@ pub(in crate::cli) mod tests {
              docker.io/library/nginx:1.27   amd64 arm64/v8   118 MiB   14 MiB     2\n"
         );
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn parity_volumes_are_counted_apart() {
+        let text = text(&listing(vec![SetLine { parity: vec![1, 2], ..set(1) }], vec![]));
+        assert!(text.contains("1 volume, all here") && text.contains("1 volume and 2 parity  "), "{text}");
     }
 
     #[test]

@@ -40,6 +40,7 @@ fn set(set: &SetOutcome, place: &str) -> String {
 fn lacking(set: &SetOutcome, place: &str) -> String {
     let parity = match set.parity_volumes {
         0 => "there is no parity".to_owned(),
+        1 => "1 parity volume is not enough".to_owned(),
         some => format!("{} are not enough", count(some, "parity volume")),
     };
     let generation = set.generation;
@@ -127,7 +128,7 @@ mod tests {
         assert_eq!(shown(SetOutcome { rebuilt: vec![rebuilt], ..whole() }), (text.to_owned(), Class::Done));
         let range = |volume, offset, bytes| Lacking { volume, offset, bytes, and_after: false };
         let lacking = vec![range(1, Some(4096), Some(8192)), range(2, None, None), Lacking { and_after: true, ..range(4, None, None) }];
-        let text = "set 2  CANNOT BE REBUILT HERE: 1 parity volume are not enough\n  bring  volume 1, 8.0 KiB at 0x1000\n  bring  volume 2\n  \
+        let text = "set 2  CANNOT BE REBUILT HERE: 1 parity volume is not enough\n  bring  volume 1, 8.0 KiB at 0x1000\n  bring  volume 2\n  \
                     bring  volume 4 and all after it\n  hint:    write down what to bring: `ocm repair /d --ticket FILE`\n";
         assert_eq!(shown(SetOutcome { lacking, ..whole() }), (text.to_owned(), Class::Needed));
     }

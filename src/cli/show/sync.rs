@@ -298,6 +298,7 @@ pub(in crate::cli) mod tests {
             stored_bytes: 1 << 30,
             gzip: GzipShare::default(),
             volumes: vec![volume],
+            parity: vec![],
             catalogue: vec![],
         }
     }

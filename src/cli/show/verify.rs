@@ -83,14 +83,17 @@ fn repairable(set: &SetVerdict) -> String {
         0 => "no parity".to_owned(),
         some => count(some, "parity volume"),
     };
+    let folder =
+        set.files.iter().find_map(|file| file.path.parent()).map_or_else(|| "DIR".to_owned(), |folder| folder.display().to_string());
+    let folder = safe(&folder);
     if repair.here {
-        return format!("  can be repaired here: {volumes}, by {parity} · `ocm repair DIR`\n");
+        return format!("  can be repaired here: {volumes}, by {parity} · `ocm repair {folder}`\n");
     }
     let all: Option<u64> = repair.lacking.iter().map(|lacking| lacking.bytes).sum();
     let size = all.map_or(String::new(), |all| format!(", {}", bytes(all)));
     let short = if repair.parity_volumes == 0 { parity } else { format!("{parity}, and that is not enough") };
     let ranges = count(repair.lacking.len(), "range");
-    format!("  can be repaired here: {short} · copy {volumes} again, or `ocm repair DIR --ticket t.txt` ({ranges}{size})\n")
+    format!("  can be repaired here: {short} · copy {volumes} again, or `ocm repair {folder} --ticket FILE` ({ranges}{size})\n")
 }
 
 fn way_out(set: &SetVerdict) -> String {
@@ -140,7 +143,8 @@ pub(in crate::cli) mod tests {
     use super::super::list::tests::set as line;
     use super::*;
     use crate::workflow::list::{FileNote, SetLine};
-    use crate::workflow::verify::{Fault, Hurt, class};
+    use crate::workflow::repair::Lacking;
+    use crate::workflow::verify::{Fault, Hurt, Repairable, class};
 
     fn sound() -> SetVerdict {
         let file =
@@ -209,6 +213,31 @@ pub(in crate::cli) mod tests {
         ] {
             let verdict = of(set);
             assert_eq!((text(&verdict).as_str(), class(&verdict)), (expected, weight));
+        }
+    }
+
+    #[test]
+    fn whether_damage_can_be_repaired_here_is_said_and_what_to_bring_if_not() {
+        let lacking = |bytes| Lacking { volume: 1, offset: Some(4096), bytes, and_after: false };
+        for (here, parity_volumes, lacking, expected) in [
+            (true, 2, vec![], "volume 1, by 2 parity volumes · `ocm repair /d`"),
+            (
+                false,
+                0,
+                vec![lacking(Some(1 << 20))],
+                "no parity · copy volume 1 again, or `ocm repair /d --ticket FILE` (1 range, 1.0 MiB)",
+            ),
+            (
+                false,
+                1,
+                vec![lacking(None)],
+                "1 parity volume, and that is not enough · copy volume 1 again, or `ocm repair /d --ticket FILE` (1 range)",
+            ),
+        ] {
+            let repair = Some(Repairable { here, parity_volumes, volumes: vec![1], lacking });
+            let text = text(&of(SetVerdict { repair, ..damaged() }));
+            assert!(text.contains(&format!("  can be repaired here: {expected}\n")), "{text}");
+            assert!(!text.contains("hint:"), "{text}");
         }
     }
 

@@ -26,6 +26,8 @@ use crate::store::archive::parity::unless_stopped;
 use crate::store::archive::shelf::Shelf;
 use crate::store::archive::{gather, told};
 
+/// All of a volume.
+const ALL: Range<u64> = 0..u64::MAX;
 /// Ranges that are asked for are rounded to whole blocks of this size: what is beside damage is often damaged too.
 const BLOCK_BYTES: u64 = 4096;
 
@@ -144,7 +146,13 @@ impl Look<'_> {
             let kind = damage.volume.map(|(kind, _)| kind);
             kind == Some(VolumeKind::Catalogue) || self.is_spare(damage) || matches!(damage.kind, Kind::Version | Kind::Unsupported)
         };
-        self.report.damage.iter().filter(is_other).map(ToString::to_string).collect()
+        let text = |damage: &Damage| {
+            let file = damage.file.as_ref().map_or(String::new(), |file| format!("{}: ", file.display()));
+            let catalogue = damage.volume.is_some_and(|(kind, _)| kind == VolumeKind::Catalogue);
+            let weight = if catalogue { "; a catalogue is not needed where the volumes are" } else { "" };
+            format!("{file}at {:#x}: {}{weight}", damage.offset, damage.what)
+        };
+        self.report.damage.iter().filter(is_other).map(text).collect()
     }
 
     /// The files that may hold a data volume, the most promising first.
@@ -200,7 +208,7 @@ impl Look<'_> {
         // What a check finds damaged and the hashes do not: parity was made of that damage, or nothing tells of it.
         let bad = survey.damaged();
         for number in damaged.iter().filter(|number| !bad.contains(number) && self.is_here(**number) && !self.over.contains_key(number)) {
-            wanted.entry(*number).or_default().extend(self.ranges(*number).unwrap_or_else(|| vec![0..u64::MAX]));
+            wanted.entry(*number).or_default().extend(self.ranges(*number).unwrap_or_else(|| vec![ALL]));
         }
         let entry = |number: u32| entries.get(usize::try_from(number).ok()?.checked_sub(1)?);
         found.damaged = damaged
@@ -239,7 +247,7 @@ impl Look<'_> {
             }
             if first_unknown.is_none_or(|first| number < first) {
                 let ranges = if size.is_some() { self.ranges(number) } else { None };
-                found.wanted.extend(asked(number, ranges.unwrap_or_else(|| vec![0..u64::MAX]), size));
+                found.wanted.extend(asked(number, ranges.unwrap_or_else(|| vec![ALL]), size));
             }
         }
         if let Some(volume) = first_unknown.filter(|first| !patches.iter().flat_map(Patch::entries).any(|entry| entry.volume >= *first)) {
