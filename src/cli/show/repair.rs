@@ -61,7 +61,7 @@ fn lacking(set: &SetOutcome, place: &str) -> String {
     text + &next
 }
 
-/// `volume 2, 4.0 KiB at 0x1000`
+/// `volume 2, 4 KiB at 0x1000`
 fn range(lacking: &Lacking) -> String {
     let volume = lacking.volume;
     match (lacking.offset, lacking.bytes) {
@@ -124,11 +124,11 @@ mod tests {
             bytes: 2 << 20,
             kept: Some("/d/damaged/a.tar".into()),
         };
-        let text = "set 2  volume 3   2.0 MiB   rebuilt: /d/a.tar\n  the damaged file is kept: /d/damaged/a.tar\n";
+        let text = "set 2  volume 3   2 MiB   rebuilt: /d/a.tar\n  the damaged file is kept: /d/damaged/a.tar\n";
         assert_eq!(shown(SetOutcome { rebuilt: vec![rebuilt], ..whole() }), (text.to_owned(), Class::Done));
         let range = |volume, offset, bytes| Lacking { volume, offset, bytes, and_after: false };
         let lacking = vec![range(1, Some(4096), Some(8192)), range(2, None, None), Lacking { and_after: true, ..range(4, None, None) }];
-        let text = "set 2  CANNOT BE REBUILT HERE: 1 parity volume is not enough\n  bring  volume 1, 8.0 KiB at 0x1000\n  bring  volume 2\n  \
+        let text = "set 2  CANNOT BE REBUILT HERE: 1 parity volume is not enough\n  bring  volume 1, 8 KiB at 0x1000\n  bring  volume 2\n  \
                     bring  volume 4 and all after it\n  hint:    write down what to bring: `ocm repair /d --ticket FILE`\n";
         assert_eq!(shown(SetOutcome { lacking, ..whole() }), (text.to_owned(), Class::Needed));
     }

@@ -83,9 +83,7 @@ fn repairable(set: &SetVerdict) -> String {
         0 => "no parity".to_owned(),
         some => count(some, "parity volume"),
     };
-    let folder =
-        set.files.iter().find_map(|file| file.path.parent()).map_or_else(|| "DIR".to_owned(), |folder| folder.display().to_string());
-    let folder = safe(&folder);
+    let folder = folder(set);
     if repair.here {
         return format!("  can be repaired here: {volumes}, by {parity} · `ocm repair {folder}`\n");
     }
@@ -96,9 +94,19 @@ fn repairable(set: &SetVerdict) -> String {
     format!("  can be repaired here: {short} · copy {volumes} again, or `ocm repair {folder} --ticket FILE` ({ranges}{size})\n")
 }
 
+/// Where the files of a set are.
+fn folder(set: &SetVerdict) -> String {
+    let folder = set.files.iter().find_map(|file| file.path.parent());
+    folder.map_or_else(|| "DIR".to_owned(), |folder| safe(&folder.display().to_string()))
+}
+
 fn way_out(set: &SetVerdict) -> String {
     if set.repair.is_some() {
         return String::new();
+    }
+    let is_parity = |damage: &DamageLine| damage.volume.is_some_and(|(kind, _)| kind == FileKind::Parity);
+    if !set.damage.is_empty() && set.damage.iter().all(is_parity) && !set.files_alone {
+        return format!("  hint:    `ocm repair {}` makes parity volumes again\n", folder(set));
     }
     let mut volumes: Vec<u32> = set.damage.iter().filter_map(|damage| Some(damage.volume?.1)).collect();
     volumes.sort_unstable();
@@ -221,12 +229,7 @@ pub(in crate::cli) mod tests {
         let lacking = |bytes| Lacking { volume: 1, offset: Some(4096), bytes, and_after: false };
         for (here, parity_volumes, lacking, expected) in [
             (true, 2, vec![], "volume 1, by 2 parity volumes · `ocm repair /d`"),
-            (
-                false,
-                0,
-                vec![lacking(Some(1 << 20))],
-                "no parity · copy volume 1 again, or `ocm repair /d --ticket FILE` (1 range, 1.0 MiB)",
-            ),
+            (false, 0, vec![lacking(Some(1 << 20))], "no parity · copy volume 1 again, or `ocm repair /d --ticket FILE` (1 range, 1 MiB)"),
             (
                 false,
                 1,

@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ocm_format::layout::VolumeKind;
 use ocm_format::mend::{Patch, Ticket, Wanted};
 use ocm_format::parity;
 use ocm_format::set::SetFiles;
@@ -278,8 +279,12 @@ impl Repair<'_> {
         targets.into_values().try_for_each(|file| file.sync_all()).map_err(|error| Error::io(place.folder().display(), &error))
     }
 
-    /// The numbers of the parity volumes that are to be made again.
+    /// The numbers of the parity volumes that are to be made again: none where none is here, for then they are elsewhere.
     fn parity_wanted(&self, assessment: &Assessment) -> Vec<u32> {
+        let is_broken = self.set.broken.iter().any(|file| file.header.kind == VolumeKind::Parity);
+        if self.set.parity.is_empty() && !is_broken {
+            return Vec::new();
+        }
         let options = self.set.manifest.as_ref().and_then(|manifest| Amount::of_options(&manifest.options));
         let count = self.set.volume_count().unwrap_or_default();
         let all = assessment.parity.as_ref().map(|(group, _)| group.shape.parity).or(options.map(|amount| amount.of(count)));
