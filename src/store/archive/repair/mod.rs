@@ -14,15 +14,16 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ocm_format::layout::VolumeKind;
+use ocm_format::layout::{Header, VolumeKind};
 use ocm_format::mend::{Patch, Ticket, Wanted};
 use ocm_format::parity;
 use ocm_format::set::SetFiles;
+use ocm_format::set::name::file_name;
 use serde::Serialize;
 
 pub use self::answer::{Answer, answer};
-use self::assess::Assessment;
 pub(super) use self::assess::assess;
+use self::assess::{Assessment, lineage_of};
 use self::place::Place;
 use super::check::FileKind;
 use super::parity::{Amount, unless_stopped};
@@ -279,16 +280,18 @@ impl Repair<'_> {
         targets.into_values().try_for_each(|file| file.sync_all()).map_err(|error| Error::io(place.folder().display(), &error))
     }
 
-    /// The numbers of the parity volumes that are to be made again: none where none is here, for then they are elsewhere.
+    /// The numbers of the parity volumes that are to be made again: none where no file of one is here, for then they are elsewhere.
     fn parity_wanted(&self, assessment: &Assessment) -> Vec<u32> {
-        let is_broken = self.set.broken.iter().any(|file| file.header.kind == VolumeKind::Parity);
-        if self.set.parity.is_empty() && !is_broken {
-            return Vec::new();
-        }
         let options = self.set.manifest.as_ref().and_then(|manifest| Amount::of_options(&manifest.options));
         let count = self.set.volume_count().unwrap_or_default();
         let all = assessment.parity.as_ref().map(|(group, _)| group.shape.parity).or(options.map(|amount| amount.of(count)));
-        (1..=all.unwrap_or(0)).filter(|number| !assessment.sound_parity.contains(number)).collect()
+        let all = 1..=all.unwrap_or(0);
+        let lineage = lineage_of(self.set);
+        let name = |number| file_name(&lineage, &Header { kind: VolumeKind::Parity, number, ..self.set.header });
+        let is_broken = self.set.broken.iter().any(|file| file.header.kind == VolumeKind::Parity);
+        let is_here =
+            !self.set.parity.is_empty() || is_broken || all.clone().any(|number| self.request.shelf.path().join(name(number)).exists());
+        all.filter(|number| is_here && !assessment.sound_parity.contains(number)).collect()
     }
 
     /// Makes parity volumes again, where they come out as the others are.
