@@ -6,8 +6,13 @@
 //! *Not here:* structures of growing size (`recipe`, `index`).
 
 mod frame;
+mod parity;
 
 pub use self::frame::{Codec, FrameHeader};
+pub use self::parity::{
+    CODE_LEOPARD, HASH_BYTES, MAX_COLUMN_BYTES, MAX_SHARDS, MAX_TABLE_BYTES, MIN_COLUMN_BYTES, PARITY_MAGIC, PARITY_OFFSET, ParityHeader,
+    ShardEntry,
+};
 use crate::codec::Cursor;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
@@ -280,7 +285,7 @@ fn put_version(out: &mut Vec<u8>) {
 }
 
 /// `content` with zeros up to the checksum, and the checksum.
-fn seal(content: &[u8]) -> [u8; FIXED_BYTES] {
+pub(crate) fn seal(content: &[u8]) -> [u8; FIXED_BYTES] {
     let mut out = [0u8; FIXED_BYTES];
     out.iter_mut().zip(content).for_each(|(place, byte)| *place = *byte);
     if let Some((covered, sum)) = out.split_last_chunk_mut::<4>() {

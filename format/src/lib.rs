@@ -23,6 +23,8 @@ mod id;
 pub(crate) mod idle;
 pub mod index;
 pub mod layout;
+pub mod mend;
+pub mod parity;
 pub mod plain;
 pub mod ranges;
 pub mod reader;

@@ -68,6 +68,7 @@ fn options(folder: &Path, threads: usize) -> Options {
         threads,
         index_bytes: MEMORY,
         own_version_bytes: None,
+        reserve_bytes: 0,
     }
 }
 

@@ -65,6 +65,7 @@ fn options(folder: &Path, cap: u64, threads: usize) -> Options {
         threads,
         index_bytes: MEMORY,
         own_version_bytes: Some(MEMORY),
+        reserve_bytes: 0,
     }
 }
 

@@ -67,6 +67,7 @@ fn options(folder: &Path, cap: u64, threads: usize) -> Options {
         threads,
         index_bytes: 1 << 20,
         own_version_bytes: None,
+        reserve_bytes: 0,
     }
 }
 

@@ -100,6 +100,7 @@ fn write(folder: &Path) {
         threads: 1,
         index_bytes: 1 << 20,
         own_version_bytes: None,
+        reserve_bytes: 0,
     };
     let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a set");
     for (form, content) in blobs() {

@@ -8,6 +8,7 @@
 
 pub mod archive;
 pub mod configuration;
+pub mod mending;
 pub mod names;
 pub mod network;
 pub mod sealed;
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 26] = [
+pub const TARGETS: [Target; 30] = [
     Target { name: "header", run: structures::header, seeds: structures::headers },
     Target { name: "footer", run: structures::footer, seeds: structures::footers },
     Target { name: "frame-header", run: structures::frame_header, seeds: structures::frame_headers },
@@ -42,6 +43,10 @@ pub const TARGETS: [Target; 26] = [
     Target { name: "directory", run: structures::directory, seeds: structures::directories },
     Target { name: "index-block", run: structures::index_block, seeds: structures::index_blocks },
     Target { name: "gzip", run: structures::gzip, seeds: structures::gzips },
+    Target { name: "parity-header", run: mending::parity_header, seeds: mending::parity_headers },
+    Target { name: "parity-volume", run: mending::parity_volume, seeds: mending::parity_volumes },
+    Target { name: "ticket", run: mending::ticket, seeds: mending::tickets },
+    Target { name: "patch", run: mending::patch, seeds: mending::patches },
     Target { name: "manifest", run: names::manifest, seeds: names::manifests },
     Target { name: "name", run: names::name, seeds: names::names },
     Target { name: "configuration", run: configuration::configuration, seeds: configuration::configurations },

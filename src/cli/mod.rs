@@ -34,6 +34,7 @@ mod prune;
 mod receipt;
 mod recover;
 pub mod reference;
+mod repair;
 mod runner;
 mod safe;
 mod serve;
@@ -82,6 +83,7 @@ enum Verb {
     Recover(recover::Arguments),
     Merge(merge::Arguments),
     Verify(verify::Arguments),
+    Repair(repair::Arguments),
     Prune(prune::Arguments),
     Mount(mount::Arguments),
     Umount(umount::Arguments),
@@ -133,6 +135,7 @@ impl Verb {
             Self::Recover(verb) => verb.run(runner),
             Self::Merge(verb) => verb.run(runner),
             Self::Verify(verb) => verb.run(runner),
+            Self::Repair(verb) => verb.run(runner),
             Self::Prune(verb) => verb.run(runner),
             Self::Mount(verb) => verb.run(runner),
             Self::Umount(verb) => verb.run(runner),

@@ -16,7 +16,9 @@ use crate::error::{Error, Result};
 use crate::image::place::Location;
 use crate::image::{Attachment, Attachments, Platform};
 use crate::transfer::Class;
-use crate::workflow::sync::{ArchiveOptions, Delta, Depth, MirrorScope, ParentData, PublishOptions, Request, Wishes, again, sync};
+use crate::workflow::sync::{
+    ArchiveOptions, Delta, Depth, MirrorScope, ParentData, ParityAmount, PublishOptions, Request, Wishes, again, sync,
+};
 
 /// Bring images from registries, archives and layouts to one of these
 ///
@@ -141,6 +143,12 @@ pub(super) struct ArchiveArguments {
     /// What tables of chunks and files may take in memory; with less, fewer of them are recognised
     #[arg(long, value_name = "SIZE", default_value = "256MiB", env = "OCM_INDEX_MEM", value_parser = memory)]
     index_mem: u64,
+    /// Write parity volumes too: so many, or a part of the data volumes, as 10%
+    ///
+    /// Of a set with N of them, any N files may be lost, or be damaged in the same place, and `ocm repair` makes them again. They are as long as the longest
+    /// volume, and written last; not together with --on-volume.
+    #[arg(long, value_name = "N|P%", env = "OCM_PARITY", value_parser = parity)]
+    parity: Option<ParityAmount>,
     /// Run this for each finished volume; $OCM_VOLUME is its path
     ///
     /// It has the terminal, so it may ask for the next disc; what it says goes to stderr. $OCM_VOLUME_KIND is volume or catalogue; of volumes,
@@ -283,6 +291,7 @@ impl Arguments {
                 refresh: archive.refresh,
                 packing,
                 delta,
+                parity: archive.parity,
                 on_volume: archive.on_volume,
                 release: archive.release,
             },
@@ -356,6 +365,10 @@ fn parent_data(text: &str) -> Result<ParentData, String> {
         "none" => Ok(ParentData::Nowhere),
         folder => Ok(ParentData::In(folder.into())),
     }
+}
+
+fn parity(text: &str) -> Result<ParityAmount, String> {
+    for_clap(text.parse())
 }
 
 fn memory(text: &str) -> Result<u64, String> {

@@ -8,7 +8,7 @@ use super::runner::Runner;
 use super::settings::{Hashing, Means, State};
 use super::show;
 use super::signing::Vouching;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::place::Location;
 use crate::transfer::Class;
 use crate::workflow::Settings;
@@ -18,7 +18,9 @@ use crate::workflow::verify::{Request, class, verify};
 ///
 /// Nothing is written. It ends with 0 if all is sound and here, 4 if anything is damaged, 5 if a volume is missing.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  ocm verify /mnt/disk\n  ocm verify --quick /mnt/disk@2\n  ocm verify /media/dvd/*.ocm.tar")]
+#[command(
+    after_long_help = "Examples:\n  ocm verify /mnt/disk\n  ocm verify --quick /mnt/disk@2\n  ocm verify --after-write /mnt/usb\n  ocm verify /media/dvd/*.ocm.tar"
+)]
 pub(super) struct Arguments {
     /// Archive directories, @N for set N alone; or single files, which are judged alone
     #[arg(required = true, value_name = "ARCHIVE|FILE")]
@@ -29,6 +31,9 @@ pub(super) struct Arguments {
     /// Miss sets that these ones build on, and volumes that were let go, too
     #[arg(long, env = "OCM_COMPLETE", value_parser = FalseyValueParser::new())]
     complete: bool,
+    /// Have everything written out, and read it back from the medium, not from memory
+    #[arg(long, env = "OCM_AFTER_WRITE", value_parser = FalseyValueParser::new())]
+    after_write: bool,
     #[command(flatten)]
     state: State,
     #[command(flatten)]
@@ -39,8 +44,11 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
+        if self.after_write && self.quick {
+            return Err(Error::usage("--after-write reads everything back, and --quick hardly anything").hint("leave one of them out"));
+        }
         let places = self.places.into_iter().map(archive).collect::<Result<_>>()?;
-        let request = Request { places, quick: self.quick, complete: self.complete };
+        let request = Request { places, quick: self.quick, complete: self.complete, after_write: self.after_write };
         let means = Means { workspace: self.state.workspace, threads: self.hashing.jobs, vouching: self.vouching, ..Means::default() };
         let work = async |settings: Settings| verify(request, &settings).await;
         let verdict = runner.carry_out(means, true, "run the same command again; it begins anew", work)?;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use super::{Settings, blocking};
+use super::{Settings, StopOnDrop, blocking};
 use crate::error::Result;
 use crate::monitor::{Event, Monitor};
 use crate::store::archive::Lock;
@@ -101,16 +101,6 @@ impl Outcome {
         });
         let lacking = self.sets.iter().any(|set| !set.complete);
         refused.chain([if lacking { Class::Needed } else { Class::Done }]).max().unwrap_or(Class::Done)
-    }
-}
-
-/// Stops the copy when nobody waits for it any more.
-#[derive(Default)]
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

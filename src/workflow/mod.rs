@@ -1,5 +1,5 @@
 //! What a person wants, as one library call each: [`sync`], [`list`], [`inspect`], [`verify`], [`gather`],
-//! [`why`], [`diff`], [`receipt`], [`mount`], [`serve`], [`prune`], [`configs`], [`key`].
+//! [`repair`], [`why`], [`diff`], [`receipt`], [`mount`], [`serve`], [`prune`], [`configs`], [`key`].
 //!
 //! **Invariants.** A workflow composes what stands above it and holds no mechanism of its own. It is handed its
 //! surroundings as [`Settings`]; what it found out is its return value, plain data that `cli` prints.
@@ -15,6 +15,7 @@ pub mod list;
 pub mod mount;
 pub mod prune;
 pub mod receipt;
+pub mod repair;
 pub mod serve;
 pub mod signing;
 pub mod sync;
@@ -23,6 +24,7 @@ pub mod why;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use self::signing::{Authority, SecretKey};
@@ -123,6 +125,16 @@ pub fn label(root: &crate::image::Digest) -> String {
     let hex = root.hex();
     let groups = hex.as_bytes().chunks(4).take(4).map(|group| String::from_utf8_lossy(group).into_owned());
     groups.collect::<Vec<_>>().join("-")
+}
+
+/// Tells blocking work to stop when nobody waits for it any more.
+#[derive(Default)]
+pub(crate) struct StopOnDrop(pub(crate) Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Runs blocking work on a thread of its own.

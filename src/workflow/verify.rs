@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::signing::{Authority, Checked, Judgement, NamedSet, judge, name_signers};
 use super::{Settings, blocking, shelf};
 use crate::error::{Error, Result};
-pub use crate::store::archive::check::{DamageLine, Fault, FileKind, FileVerdict, Hurt, SetVerdict, Verdict};
+pub use crate::store::archive::check::{DamageLine, Fault, FileKind, FileVerdict, Hurt, Repairable, SetVerdict, Verdict};
 use crate::store::archive::{Signed, check};
 use crate::transfer::Class;
 use crate::workspace::Workspace;
@@ -25,6 +25,8 @@ pub struct Request {
     pub quick: bool,
     /// Parents and released volumes that are elsewhere count as missing.
     pub complete: bool,
+    /// Everything is read from the medium, past what memory holds of it.
+    pub after_write: bool,
 }
 
 /// What was found.
@@ -85,7 +87,7 @@ fn open(request: Request, threads: usize, workspace: &Workspace) -> Result<check
             }
         }
     }
-    Ok(check::Request { shelves, files, quick: request.quick, complete: request.complete, threads })
+    Ok(check::Request { shelves, files, quick: request.quick, complete: request.complete, after_write: request.after_write, threads })
 }
 
 /// What the signatures of these sets come to. A set that lacks some is vouched for by one that has them and builds on it.

@@ -12,6 +12,7 @@ mod enclave;
 mod journeys;
 mod killed;
 mod media;
+mod mending;
 mod oc_mirror;
 mod secrets;
 mod syncing;

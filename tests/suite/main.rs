@@ -29,6 +29,7 @@ mod receipts;
 mod recover;
 mod redirects;
 mod removable;
+mod repairs;
 mod replay;
 mod resume;
 mod serve;

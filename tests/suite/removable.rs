@@ -276,6 +276,7 @@ fn made(folder: &Path, seed: u64) -> Vec<std::path::PathBuf> {
         threads: 1,
         index_bytes: 0,
         own_version_bytes: None,
+        reserve_bytes: 0,
     };
     let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
     let content = Random::new(seed).noise(150_000);

@@ -8,6 +8,7 @@
 
 mod hurt;
 mod packs;
+mod parity;
 mod records;
 mod walk;
 
@@ -289,6 +290,11 @@ impl<'a> Check<'a> {
         let says_last = footer.flags & FLAG_LAST != 0;
         if header.kind == VolumeKind::Data && last.is_some_and(|last| (last == header.number) != says_last) {
             place.damage(volume.end_offset(), 0, "the footer and SET.json disagree on which volume is the last");
+        }
+        if header.kind == VolumeKind::Parity
+            && let Err(error) = parity::agrees(volume, self.set.root)
+        {
+            place.error(&error, Reach::Nothing);
         }
         let Some(manifest) = &self.set.manifest else { return };
         match manifest.parent_in_header() {

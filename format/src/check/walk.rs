@@ -155,7 +155,7 @@ impl<'c, 'a, 'v> Walk<'c, 'a, 'v> {
             MemberKind::Header => {
                 self.content(begin, row.bytes, &row.digest, "the header", Reach::Nothing);
             }
-            MemberKind::Text | MemberKind::Other => {
+            MemberKind::Text | MemberKind::Other | MemberKind::Parity => {
                 self.content(begin, row.bytes, &row.digest, &row.name, Reach::Nothing);
             }
             MemberKind::Blob => {
@@ -182,6 +182,7 @@ impl<'c, 'a, 'v> Walk<'c, 'a, 'v> {
             }
             MemberKind::Records => row.name == format!("packs/{number:06}.rec") && !catalogue,
             MemberKind::Other => catalogue && is_of_another_volume(&row.name),
+            MemberKind::Parity => self.volume.header().kind == VolumeKind::Parity && super::parity::is_name(&row.name),
         };
         let first = self.members == 0 && row.kind != MemberKind::Header && row.offset == 0;
         if !fits || first {

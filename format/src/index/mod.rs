@@ -192,6 +192,8 @@ pub enum MemberKind {
     Records,
     /// A structure of another volume, in a catalogue.
     Other,
+    /// What a parity volume is there for: its header, its shard, its hashes.
+    Parity,
 }
 
 impl MemberKind {
@@ -205,12 +207,13 @@ impl MemberKind {
             Self::Pack => 4,
             Self::Records => 5,
             Self::Other => 6,
+            Self::Parity => 7,
         }
     }
 
     /// The kind of a byte in the table.
     pub fn decode(code: u8) -> Result<Self> {
-        [Self::Header, Self::Text, Self::Blob, Self::Pack, Self::Records, Self::Other]
+        [Self::Header, Self::Text, Self::Blob, Self::Pack, Self::Records, Self::Other, Self::Parity]
             .into_iter()
             .find(|kind| kind.code() == code)
             .ok_or_else(|| Error::damaged(format!("index: member kind {code} is unknown")))

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
 
-/// How deep arrays and objects may nest (SPEC section 12).
+/// How deep arrays and objects may nest (SPEC section 14).
 pub const MAX_DEPTH: usize = 32;
 
 /// The first integer that JSON readers may not agree on.

@@ -1,4 +1,4 @@
-//! Which files of a directory are volumes, and of which sets (SPEC section 10).
+//! Which files of a directory are volumes, and of which sets (SPEC section 12).
 //!
 //! **Invariants.** Identity comes from headers and footers, never from names of files. A volume is offered for use only
 //! if it is whole, agrees with its set, and is the only one of its number or the one that SET.json names. Every file that looks like a

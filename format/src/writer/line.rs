@@ -244,7 +244,7 @@ impl Line {
         let path = self.options.folder.join(volume_name(&self.head, 'v', number));
         let header = header_of(&self.head, VolumeKind::Data, number, self.options.cap);
         let volume = VolumeWriter::create(&path, header, &texts(self.options.cap), &self.journal, &self.idle)?;
-        Ok(volume.read_by(self.own.clone()))
+        Ok(volume.read_by(self.own.clone()).leaving(self.options.reserve_bytes))
     }
 
     fn end_volume(&mut self) -> Result<()> {

@@ -52,7 +52,8 @@ use crate::tail::SIGNATURE;
 
 /// From this cap on, each volume has the programs that read it.
 const PROGRAM_CAP: u64 = 1 << 20;
-const RESTORE_TXT: &[u8] = include_bytes!("../../RESTORE.txt");
+/// The text that every volume has.
+pub(crate) const RESTORE_TXT: &[u8] = include_bytes!("../../RESTORE.txt");
 const RESTORE_PY: &[u8] = include_bytes!("../../restore.py");
 const RESTORE_GZIP_PY: &[u8] = include_bytes!("../../restore-gzip.py");
 
@@ -91,6 +92,8 @@ pub struct Options {
     /// Whether blobs are compressed after those that the set got before, and what the table of their files may take in memory then, in
     /// bytes. That needs all finished volumes until the set is: none may be let go before. `None`: each blob by itself.
     pub own_version_bytes: Option<u64>,
+    /// What data volumes leave free below the cap, in bytes: [`crate::parity::reserve_bytes`] where parity volumes come after them.
+    pub reserve_bytes: u64,
 }
 
 /// What kind of content a blob is; it decides how it is stored.

@@ -203,6 +203,7 @@ impl SetWriter {
         let Some(last) = marks.last() else { return Ok(()) };
         let header = header_of(&self.line.head, VolumeKind::Data, number, self.line.options.cap);
         let mut volume = VolumeWriter::at(&path, header, last.end, &self.line.journal, &self.line.idle)?.read_by(self.own.clone());
+        volume = volume.leaving(self.line.options.reserve_bytes);
         marks.iter().try_for_each(|mark| volume.apply(mark))?;
         self.remember(number, &marks, costs);
         self.line.volume = Some(volume);

@@ -53,6 +53,8 @@ pub(super) struct VolumeWriter {
     packs: u32,
     group: Group,
     own: Option<Arc<Own>>,
+    /// What is left free below the cap.
+    reserve_bytes: u64,
 }
 
 /// What waits to be written together.
@@ -85,12 +87,29 @@ impl VolumeWriter {
         let partial = partial_of(path);
         let output = Output::open(&partial, end, Arc::clone(journal), Arc::clone(idle))?;
         let (index, group) = (IndexWriter::default(), Group::default());
-        Ok(Self { header, partial, path: path.to_owned(), output, end, stream_bytes: 0, index, packs: 0, group, own: None })
+        Ok(Self {
+            header,
+            partial,
+            path: path.to_owned(),
+            output,
+            end,
+            stream_bytes: 0,
+            index,
+            packs: 0,
+            group,
+            own: None,
+            reserve_bytes: 0,
+        })
     }
 
     /// The same volume, whose frames `own` reads again.
     pub(super) fn read_by(self, own: Option<Arc<Own>>) -> Self {
         Self { own, ..self }
+    }
+
+    /// The same volume, which leaves so much free below its cap.
+    pub(super) fn leaving(self, reserve_bytes: u64) -> Self {
+        Self { reserve_bytes, ..self }
     }
 
     /// The number of this volume.
@@ -143,7 +162,7 @@ impl VolumeWriter {
         let members = ROW_BOUND.saturating_mul(4);
         let index = self.index.bound().saturating_add(group.index_bytes).saturating_add(index).saturating_add(members);
         let parts = [group.verbatim_bytes, verbatim, pack_member, records, tar::member_bytes(index), FOOTER_FROM_END, tar::BLOCK];
-        parts.into_iter().fold(self.end, u64::saturating_add) < self.header.cap
+        parts.into_iter().fold(self.end, u64::saturating_add) < self.header.cap.saturating_sub(self.reserve_bytes)
     }
 
     /// Takes in frame `id`; says where in the stream it begins. `chunks` are keys of its chunks and their offsets in it.

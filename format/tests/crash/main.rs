@@ -55,6 +55,7 @@ fn options(folder: &Path) -> Options {
         threads: 1,
         index_bytes: 1 << 20,
         own_version_bytes: None,
+        reserve_bytes: 0,
     }
 }
 

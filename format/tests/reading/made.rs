@@ -45,6 +45,7 @@ impl Made {
             threads: 2,
             index_bytes: 1 << 20,
             own_version_bytes: None,
+            reserve_bytes: 0,
         };
         let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
         for (form, content) in &blobs {

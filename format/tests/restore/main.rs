@@ -128,6 +128,7 @@ impl Sample {
             threads: 2,
             index_bytes: 1 << 20,
             own_version_bytes: self.own_version_bytes,
+            reserve_bytes: 0,
         };
         SetWriter::create(self.head.clone(), options, Box::new(|_| Ok(Fate::Kept))).expect("a writer")
     }

@@ -55,8 +55,8 @@ fn sets(lineage: &[SetLine]) -> String {
         let root = set.root.as_ref().map_or("root not known".to_owned(), |root| format!("root {}", label(root)));
         let state = if set.items_complete < set.items { format!("{} of {} images", set.items_complete, set.items) } else { String::new() };
         let date = set.time.split('T').next().unwrap_or_default().to_owned();
-        let signed = signed_by(set);
-        table.row([format!("set {}", set.generation), date, builds_on(set), bytes(set.stored_bytes), volumes(set), root, signed, state]);
+        let (signed, here) = (signed_by(set), volumes(set) + &parity(set));
+        table.row([format!("set {}", set.generation), date, builds_on(set), bytes(set.stored_bytes), here, root, signed, state]);
         for broken in &set.broken {
             let _ = writeln!(notes, "    not usable   {}: {}", safe(&broken.path.display().to_string()), safe(&broken.why));
         }
@@ -83,6 +83,11 @@ pub(super) fn signed_by(set: &SetLine) -> String {
         [] => "not signed".to_owned(),
         keys => format!("signed by {}", keys.join(", ")),
     }
+}
+
+/// ` and 2 parity`
+fn parity(set: &SetLine) -> String {
+    if set.parity.is_empty() { String::new() } else { format!(" and {} parity", set.parity.len()) }
 }
 
 /// `2 volumes`, `2 of 4 volumes, without 2, released 3`
@@ -169,6 +174,7 @@ pub(in crate::cli) mod tests {
             released: vec![],
             volumes: Some(1),
             parents_here: true,
+            parity: vec![],
             stored_bytes: 1 << 20,
             items: 1,
             items_complete: 1,
@@ -208,6 +214,12 @@ pub(in crate::cli) mod tests {
              docker.io/library/nginx:1.27   amd64 arm64/v8   118 MiB   14 MiB     2\n"
         );
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn parity_volumes_are_counted_apart() {
+        let text = text(&listing(vec![SetLine { parity: vec![1, 2], ..set(1) }], vec![]));
+        assert!(text.contains("1 volume, all here") && text.contains("1 volume and 2 parity  "), "{text}");
     }
 
     #[test]

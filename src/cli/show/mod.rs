@@ -11,6 +11,7 @@ pub(super) mod list;
 pub(super) mod plan;
 pub(super) mod prune;
 pub(super) mod receipt;
+pub(super) mod repair;
 pub(super) mod serve;
 pub(super) mod sync;
 pub(super) mod verify;

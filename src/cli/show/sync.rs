@@ -104,6 +104,13 @@ fn set_text(set: &SetOutcome) -> String {
         let released = if volume.released { "   (let go)" } else { "" };
         let _ = writeln!(text, "  carry  {}   {}{released}{needs}", safe(&volume.path.display().to_string()), bytes(volume.bytes));
     }
+    for volume in &set.parity {
+        let _ = writeln!(text, "  parity {}   {}", safe(&volume.path.display().to_string()), bytes(volume.bytes));
+    }
+    if !set.parity.is_empty() {
+        let (lost, all) = (set.parity.len(), set.parity.len() + set.volumes.len());
+        let _ = writeln!(text, "         any {lost} of these {all} files can be lost: `ocm repair` makes them again");
+    }
     text
 }
 
@@ -296,6 +303,7 @@ pub(in crate::cli) mod tests {
             stored_bytes: 1 << 30,
             gzip: GzipShare::default(),
             volumes: vec![volume],
+            parity: vec![],
             catalogue: vec![],
         }
     }

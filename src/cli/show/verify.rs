@@ -35,7 +35,7 @@ fn set(set: &SetVerdict, quick: bool) -> String {
     if more > 0 {
         let _ = writeln!(text, "  and {} more", count(more, "place"));
     }
-    text + &hurt(set) + &way_out(set) + &missing(set)
+    text + &hurt(set) + &repairable(set) + &way_out(set) + &missing(set)
 }
 
 /// `set 2  root 73b6-a62d-e597-6827   signature by 0A1B2C3D4E5F6071 (builder): trusted`, and what lacks.
@@ -93,7 +93,39 @@ fn hurt(set: &SetVerdict) -> String {
     text
 }
 
+/// Whether what is lost can be made again here, and what is to be brought if not.
+fn repairable(set: &SetVerdict) -> String {
+    let Some(repair) = &set.repair else { return String::new() };
+    let volumes = format!("volume {}", numbers(&repair.volumes));
+    let parity = match repair.parity_volumes {
+        0 => "no parity".to_owned(),
+        some => count(some, "parity volume"),
+    };
+    let folder = folder(set);
+    if repair.here {
+        return format!("  can be repaired here: {volumes}, by {parity} · `ocm repair {folder}`\n");
+    }
+    let all: Option<u64> = repair.lacking.iter().map(|lacking| lacking.bytes).sum();
+    let size = all.map_or(String::new(), |all| format!(", {}", bytes(all)));
+    let short = if repair.parity_volumes == 0 { parity } else { format!("{parity}, and that is not enough") };
+    let ranges = count(repair.lacking.len(), "range");
+    format!("  can be repaired here: {short} · copy {volumes} again, or `ocm repair {folder} --ticket FILE` ({ranges}{size})\n")
+}
+
+/// Where the files of a set are.
+fn folder(set: &SetVerdict) -> String {
+    let folder = set.files.iter().find_map(|file| file.path.parent());
+    folder.map_or_else(|| "DIR".to_owned(), |folder| safe(&folder.display().to_string()))
+}
+
 fn way_out(set: &SetVerdict) -> String {
+    if set.repair.is_some() {
+        return String::new();
+    }
+    let is_parity = |damage: &DamageLine| damage.volume.is_some_and(|(kind, _)| kind == FileKind::Parity);
+    if !set.damage.is_empty() && set.damage.iter().all(is_parity) && !set.files_alone {
+        return format!("  hint:    `ocm repair {}` makes parity volumes again\n", folder(set));
+    }
     let mut volumes: Vec<u32> = set.damage.iter().filter_map(|damage| Some(damage.volume?.1)).collect();
     volumes.sort_unstable();
     volumes.dedup();
@@ -138,8 +170,9 @@ pub(in crate::cli) mod tests {
     use super::*;
     use crate::image::Digest;
     use crate::workflow::list::{FileNote, SetLine};
+    use crate::workflow::repair::Lacking;
     use crate::workflow::signing::NamedSet;
-    use crate::workflow::verify::{Fault, Hurt, Verdict, class};
+    use crate::workflow::verify::{Fault, Hurt, Repairable, Verdict, class};
 
     fn sound() -> SetVerdict {
         let file =
@@ -156,6 +189,7 @@ pub(in crate::cli) mod tests {
             parents_elsewhere: vec![],
             parents_wanted: false,
             sparse_images: 0,
+            repair: None,
         }
     }
 
@@ -239,6 +273,26 @@ pub(in crate::cli) mod tests {
         ] {
             let verdict = of(set);
             assert_eq!((text(&verdict).as_str(), class(&verdict)), (expected, weight));
+        }
+    }
+
+    #[test]
+    fn whether_damage_can_be_repaired_here_is_said_and_what_to_bring_if_not() {
+        let lacking = |bytes| Lacking { volume: 1, offset: Some(4096), bytes, and_after: false };
+        for (here, parity_volumes, lacking, expected) in [
+            (true, 2, vec![], "volume 1, by 2 parity volumes · `ocm repair /d`"),
+            (false, 0, vec![lacking(Some(1 << 20))], "no parity · copy volume 1 again, or `ocm repair /d --ticket FILE` (1 range, 1 MiB)"),
+            (
+                false,
+                1,
+                vec![lacking(None)],
+                "1 parity volume, and that is not enough · copy volume 1 again, or `ocm repair /d --ticket FILE` (1 range)",
+            ),
+        ] {
+            let repair = Some(Repairable { here, parity_volumes, volumes: vec![1], lacking });
+            let text = text(&of(SetVerdict { repair, ..damaged() }));
+            assert!(text.contains(&format!("  can be repaired here: {expected}\n")), "{text}");
+            assert!(!text.contains("hint:"), "{text}");
         }
     }
 

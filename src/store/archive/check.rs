@@ -9,19 +9,22 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use ocm_format::check::{Damage, Options, Progress};
+use ocm_format::check::{Damage, Options, Progress, Report};
 use ocm_format::error::Kind;
 use ocm_format::layout::{Id, Parent, VolumeKind};
 use ocm_format::set::{self, SetFiles};
 use serde::Serialize;
 
+use super::copy::evict;
 use super::listing::{self, FileNote, SetLine, contents};
+use super::repair::{Lacking, assess};
 use super::shelf::Shelf;
 use super::signed::Signed;
 use super::source::ArchiveSource;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::manifest::Parts;
 use crate::image::{Descriptor, Digest, Item, Manifest, Reference};
 use crate::monitor::{Event, SharedMonitor};
@@ -37,6 +40,8 @@ pub struct Request {
     pub quick: bool,
     /// Parents and released volumes that are elsewhere count as missing.
     pub complete: bool,
+    /// Everything is read from the medium, past what memory holds of it.
+    pub after_write: bool,
     /// Threads that hash, beside the one that reads.
     pub threads: usize,
 }
@@ -79,6 +84,23 @@ pub struct SetVerdict {
     pub parents_wanted: bool,
     /// Images of which only some platforms were taken.
     pub sparse_images: usize,
+    /// Whether data volumes that are damaged or missing can be made again, where there are any and all was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repairable>,
+}
+
+/// Whether lost data volumes can be made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repairable {
+    /// Whether what is here is enough.
+    pub here: bool,
+    /// How many sound parity volumes are here.
+    pub parity_volumes: u32,
+    /// The numbers of the data volumes that are lost.
+    pub volumes: Vec<u32>,
+    /// What must be brought, if it is not enough.
+    pub lacking: Vec<Lacking>,
 }
 
 /// What was found of one file.
@@ -161,6 +183,9 @@ pub fn check(request: &Request, monitor: &SharedMonitor) -> Result<Verdict> {
     if !request.quick {
         monitor.event(Event::Total { bytes: checked.iter().flat_map(|(set, _)| read_files(set)).map(|file| file.footer.file_bytes).sum() });
     }
+    if request.after_write {
+        checked.iter().flat_map(|(set, _)| read_files(set)).try_for_each(|file| write_out(&file.path))?;
+    }
     let mut verdict = Verdict { quick: request.quick, ..Verdict::default() };
     let checks: Vec<Checking> = checked.into_iter().map(|(set, shelf)| Checking { set, shelf, request, monitor }).collect();
     let (sets, lost): (Vec<SetVerdict>, Vec<BTreeSet<Digest>>) = checks.iter().map(Checking::run).unzip();
@@ -213,6 +238,22 @@ fn chosen(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&SetFiles>> {
     Ok(sets)
 }
 
+/// Has a file written out, and lets go of what memory holds of it, so that what is read is what the medium holds.
+fn write_out(path: &Path) -> Result<()> {
+    use std::io::ErrorKind::{InvalidInput, NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
+    match synced {
+        // Nothing can be waiting to be written there; and what cannot be opened is reported when it is read.
+        Err(error) if ![InvalidInput, NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported].contains(&error.kind()) => {
+            Err(Error::io(path.display(), &error).hint("look after this medium, or write to another one"))
+        }
+        _ => {
+            evict(path);
+            Ok(())
+        }
+    }
+}
+
 /// The files of a set that a check reads.
 fn read_files(set: &SetFiles) -> impl Iterator<Item = &set::VolumeFile> {
     set.volumes.values().chain(set.catalogues.values()).chain(set.parity.values()).chain(&set.spares)
@@ -254,8 +295,21 @@ impl Checking<'_> {
             parents_elsewhere: self.shelf.map_or(Vec::new(), |shelf| listing::missing_parents(self.set, shelf.found())),
             parents_wanted: self.request.complete,
             sparse_images: contents(self.set).items().iter().filter(|item| !item.wanted.is_empty()).count(),
+            repair: self.repairable(&report),
         };
         (verdict, blobs)
+    }
+
+    /// Whether what is lost can be made again here; nothing where nothing is lost, or that is not known.
+    fn repairable(&self, report: &Report) -> Option<Repairable> {
+        let shelf = self.shelf.filter(|_| !self.request.quick)?;
+        // What cannot be told is not said: the damage itself is.
+        let found = assess(shelf, self.set, report, &[], self.monitor.as_ref(), &AtomicBool::new(false)).ok()?;
+        let lacking: Vec<Lacking> = found.wanted.iter().map(|wanted| Lacking::of(wanted, self.set)).collect();
+        let mut volumes: BTreeSet<u32> = found.damaged.keys().copied().collect();
+        volumes.extend(lacking.iter().map(|lacking| lacking.volume));
+        let (parity_volumes, volumes) = (found.parity_volumes(), volumes.into_iter().collect::<Vec<_>>());
+        (!volumes.is_empty()).then_some(Repairable { here: lacking.is_empty(), parity_volumes, volumes, lacking })
     }
 
     /// The volumes that were let go, where that is all right.

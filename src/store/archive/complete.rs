@@ -2,7 +2,7 @@
 //!
 //! **Invariants.** The catalogue says what the last volume says, with the signature that stands there.
 //!
-//! *Not here:* which set that is (`workflow`), sets in the making (`sink`).
+//! *Not here:* which set that is (`workflow`), sets in the making (`sink`), its parity (`parity`).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,7 @@ pub fn complete(folder: &Path, set: &SetFacts, catalogue: PathBuf, on_volume: Ha
         threads: 1,
         index_bytes: 0,
         own_version_bytes: None,
+        reserve_bytes: 0,
     };
     let closing = Closing {
         items: manifest.items.clone(),

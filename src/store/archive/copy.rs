@@ -188,6 +188,11 @@ pub(super) fn fault(path: &Path, threads: usize) -> Option<Fault> {
 }
 
 impl Fault {
+    /// Where it is, and what.
+    pub(super) fn text(&self) -> String {
+        format!("at {:#x}: {}", self.offset, self.what)
+    }
+
     fn of(error: &FormatError) -> Self {
         Self { kind: error.kind(), offset: error.place().offset.unwrap_or(0), bytes: 0, what: error.message().to_owned() }
     }

@@ -318,7 +318,7 @@ fn files(set: &SetFiles) -> impl Iterator<Item = &VolumeFile> {
 }
 
 /// The name of the lineage of a set: from its manifest, else from the name of one of its files.
-fn lineage(set: &SetFiles) -> Option<(Id, String)> {
+pub(super) fn lineage(set: &SetFiles) -> Option<(Id, String)> {
     let told = set.manifest.as_ref().map(|manifest| manifest.lineage.name.clone());
     let by_name = || files(set).find_map(|file| Some(lineage_in(file.path.file_name()?.to_str()?, &file.header)?.to_owned()));
     Some((set.id(), told.or_else(by_name)?))

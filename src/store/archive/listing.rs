@@ -77,6 +77,8 @@ pub struct SetLine {
     pub released: Vec<u32>,
     /// How many volumes it has, where that is known.
     pub volumes: Option<u32>,
+    /// Numbers of the parity volumes that are here.
+    pub parity: Vec<u32>,
     /// Whether everything earlier that it builds on is here.
     pub parents_here: bool,
     /// The sum of the sizes of the volumes that are here, in bytes.
@@ -194,6 +196,7 @@ pub(super) fn set_line(set: &SetFiles, shelf: Option<&Shelf>) -> SetLine {
         elsewhere: set.lacking().numbers,
         released: shelf.map_or(Vec::new(), |shelf| shelf.let_go(set)),
         volumes: set.volume_count(),
+        parity: set.parity.keys().copied().collect(),
         parents_here: shelf.map_or(set.header.parent == Parent::None, |shelf| missing_parents(set, shelf.found()).is_empty()),
         stored_bytes: set.volumes.values().map(|volume| volume.footer.file_bytes).sum(),
         items: contents.content().count(),

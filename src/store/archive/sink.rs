@@ -51,6 +51,8 @@ pub struct NewSet {
     pub inherited: Contents,
     /// The size that every file stays strictly below, in bytes.
     pub cap: u64,
+    /// What data volumes leave free below it, for parity.
+    pub reserve_bytes: u64,
     /// How content is packed.
     pub packing: Packing,
     /// What it can take from earlier sets.
@@ -188,9 +190,9 @@ impl ArchiveSink {
         let scratch = new.folder.join(SCRATCH);
         let stage = Stage::new(scratch.clone());
         let (cap, threads, Packing { frame_bytes, level, replays }) = (new.cap, new.threads, new.packing);
-        let index_bytes = new.delta.chunk_bytes();
-        let own_version_bytes = new.delta.own_version_bytes();
-        let options = Options { folder: new.folder.clone(), scratch, cap, frame_bytes, level, threads, index_bytes, own_version_bytes };
+        let (index_bytes, own_version_bytes) = (new.delta.chunk_bytes(), new.delta.own_version_bytes());
+        let (folder, reserve_bytes) = (new.folder.clone(), new.reserve_bytes);
+        let options = Options { folder, scratch, cap, frame_bytes, level, threads, index_bytes, own_version_bytes, reserve_bytes };
         let stopped = Stopped::default();
         let handed = handing(new.on_volume, Arc::clone(&stopped));
         let mut writer = Writer::Ready(Box::new((head, options, new.basis.earlier, handed, new.seal.of_format())));

@@ -94,7 +94,12 @@ impl Watch {
             if shelf(path, &workspace)?.set(set.manifest.set).is_none() {
                 continue;
             }
-            let request = verify::Request { places: vec![(path.clone(), Some(set.manifest.generation))], quick: false, complete: false };
+            let request = verify::Request {
+                places: vec![(path.clone(), Some(set.manifest.generation))],
+                quick: false,
+                complete: false,
+                after_write: false,
+            };
             // What lies at another of the places is missing at this one.
             if !matches!(class(&verify(request, &quiet).await?), Class::Done | Class::Needed) {
                 return Ok(false);

@@ -52,6 +52,8 @@ struct Made {
     index_bytes: u64,
     #[serde(default)]
     own_versions: bool,
+    #[serde(default)]
+    parity: Option<String>,
     parent_data: String,
     only: bool,
     all_tags: bool,
@@ -219,6 +221,7 @@ fn sync_of(request: &Request, facts: &SetFacts, made: &Made) -> Result<super::Re
                 own: made.own_versions,
                 index_bytes: made.index_bytes,
             },
+            parity: made.parity.as_deref().map(str::parse).transpose()?,
             on_volume: None,
             release: false,
         },
@@ -302,7 +305,8 @@ fn bring_out(set: &mut SetOutcome, request: &Request, hidden: &Path) -> Result<(
     if let Some((_, to)) = moves.iter().find(|(_, to)| to.exists()) {
         return Err(Error::usage(format!("{}: it is there already", to.display())).hint("name another directory"));
     }
-    for path in set.volumes.iter_mut().map(|volume| &mut volume.path).chain(&mut set.catalogue) {
+    let volumes = set.volumes.iter_mut().chain(&mut set.parity);
+    for path in volumes.map(|volume| &mut volume.path).chain(&mut set.catalogue) {
         *path = request.to.join(path.file_name().unwrap_or_default());
     }
     moves.iter().try_for_each(|(from, to)| std::fs::rename(from, to).map_err(|error| Error::io(to.display(), &error)))

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::command::Command;
+use super::parity;
 use super::{Request, Settings};
 use crate::error::Result;
 use crate::monitor::Event;
@@ -17,18 +18,23 @@ use crate::workspace::{Released, Workspace};
 /// Does what is left to be done for a set whose last volume has its name: its catalogue, handing it over, tidying up. Says
 /// which lineage the set is of, where there was one.
 pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settings, workspace: &Workspace) -> Result<Option<String>> {
-    let (request, workspace, folder) = (request.clone(), workspace.clone(), folder.to_owned());
+    let (request, workspace, there) = (request.clone(), workspace.clone(), folder.to_owned());
     let finished = blocking(move || {
+        let folder = there;
         let Some(unfinished) = Unfinished::load(&folder)? else { return Ok(None) };
         let Some(set) = finished(&unfinished, &folder, &workspace.catalogues())? else { return Ok(None) };
         let command = Command::of(&request, &workspace, released(set.id(), set.lineage_name(), set.generation(), &folder));
         archive::complete(&folder, &set, workspace.catalogues(), handing(command.clone()))?;
         let beside = catalogue_of(&unfinished, &folder)?;
         hand_over_catalogue(command.as_ref(), &folder, beside)?;
-        Unfinished::discard(&folder, None)?;
-        Ok(Some((set.generation(), set.lineage_name().to_owned())))
+        Ok(Some(set))
     })
     .await?;
+    if let Some(set) = &finished {
+        parity::complete(folder, set, settings).await?;
+        Unfinished::discard(folder, None)?;
+    }
+    let finished = finished.map(|set| (set.generation(), set.lineage_name().to_owned()));
     Ok(finished.map(|(generation, lineage)| {
         let note = format!("set {generation} was finished by a run that was interrupted; its last steps are done now");
         settings.monitor.event(Event::Note(&note));

@@ -96,6 +96,7 @@ fn sync_of(request: &Request) -> super::Request {
             refresh: false,
             packing: request.packing,
             delta: Delta::default(),
+            parity: None,
             on_volume: None,
             release: false,
         },

@@ -18,6 +18,7 @@ pub mod mirror_tars;
 mod origins;
 mod parent;
 mod parent_data;
+mod parity;
 mod received;
 mod signatures;
 mod space;
@@ -45,6 +46,7 @@ use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Carried, Fate, Plan, Planned, Summary};
 use crate::publish;
 pub use crate::publish::{MirrorScope, Options as PublishOptions, Published};
+pub use crate::store::archive::parity::Amount as ParityAmount;
 pub use crate::store::archive::{Count, Delta, Depth, GzipShare, Packing, ParentData};
 use crate::transfer::{Class, Ending, Report};
 use crate::workspace::Workspace;
@@ -103,6 +105,8 @@ pub struct ArchiveOptions {
     pub packing: Packing,
     /// What is taken from earlier sets.
     pub delta: Delta,
+    /// How many parity volumes the set gets; none by default.
+    pub parity: Option<ParityAmount>,
     /// A command that is run for each finished volume.
     pub on_volume: Option<String>,
     /// Let go of a volume's file once the command succeeded.
@@ -242,6 +246,9 @@ pub struct SetOutcome {
     pub gzip: GzipShare,
     /// Its volumes, in order.
     pub volumes: Vec<VolumeOutcome>,
+    /// Its parity volumes, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parity: Vec<VolumeOutcome>,
     /// The files of its catalogue.
     pub catalogue: Vec<PathBuf>,
 }
@@ -289,6 +296,7 @@ pub async fn sync(request: Request, settings: &Settings) -> Result<Outcome> {
             Error::usage(format!("{}: --sign signs sets and receipts, and a layout has neither", request.to)).hint("leave --sign out")
         );
     }
+    parity::check(&request)?;
     let workspace = Workspace::new(settings.workspace());
     let origins = Origins::open(&request, settings).await?;
     let mut outcome = match &request.to {

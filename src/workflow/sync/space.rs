@@ -18,7 +18,9 @@ pub(super) fn needed(summary: &Summary, jobs: usize, archive: &ArchiveOptions, d
     let cap = archive.volume_bytes;
     let overhead = summary.bytes_to_fetch / 256 + 16 * 1024 * (summary.manifests + 64);
     let in_flight = summary.largest_blob_bytes.saturating_mul(jobs as u64).min(summary.bytes_to_fetch);
-    let set_bytes = summary.bytes_to_fetch + overhead;
+    let data_bytes = summary.bytes_to_fetch + overhead;
+    let parity = archive.parity.map_or(0, |amount| amount.of(u32::try_from(data_bytes.div_ceil(cap.max(1))).unwrap_or(u32::MAX)));
+    let set_bytes = data_bytes.saturating_add(data_bytes.min(cap).saturating_mul(parity.into()));
     let running_bytes = in_flight + BEHIND_BYTES.min(summary.bytes_to_fetch);
     let about_bytes = summary.bytes_to_fetch / 1000 * per_mille(archive.packing.replays, depth) + overhead;
     Space { set_bytes, running_bytes, about_bytes, volumes: about_bytes.div_ceil(cap.max(1)), cap_bytes: cap }

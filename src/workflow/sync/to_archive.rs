@@ -16,13 +16,14 @@ use super::leftover::{self, hand_over_catalogue, handing, released};
 use super::lineage::Line;
 use super::origins::Origins;
 use super::parent::{Parent, ParentOutcome, Said};
-use super::{Delta, Outcome, Request, SetOutcome, Settings, VolumeOutcome, parent_data, space};
+use super::{Delta, Outcome, ParityAmount, Request, SetOutcome, Settings, VolumeOutcome, parent_data, parity, space};
 use crate::collect::Collected;
 use crate::error::Result;
 use crate::image::{Attachments, Contents, Digest, Item, Source, Wanted};
 use crate::monitor::Event;
 use crate::plan::Plan;
 use crate::store::archive::foreign::foreign;
+use crate::store::archive::parity::reserve_bytes;
 use crate::store::archive::{ArchiveSink, Basis, Depth, Ground, Lock, NewSet, Pinned, Recalled, Seal, Shelf, Unfinished, Written};
 use crate::transfer::{self, transfer};
 use crate::workflow::{blocking, signing};
@@ -158,6 +159,7 @@ fn request_key(request: &Request, line: &Line, fixed: &serde_json::Map<String, s
     // What was begun may hold what another policy refuses.
     let text = if let Some(policy) = policy { format!("{text} {policy}") } else { text };
     let text = if request.attachments == Attachments::default() { text } else { format!("{text} {:?}", request.attachments) };
+    let text = if let Some(parity) = archive.parity { format!("{text} parity {parity}") } else { text };
     let text = if fixed.is_empty() { text } else { format!("{text} {fixed:?}") };
     Digest::of(text.as_bytes()).hex()
 }
@@ -187,6 +189,8 @@ struct Draft {
     /// What it can build on; it is used up when the set is begun.
     ground: Option<Ground>,
     basis: Basis,
+    /// How much parity it gets.
+    parity: Option<ParityAmount>,
     /// What is run for its files.
     command: Option<Command>,
     /// The key that signs it.
@@ -218,7 +222,8 @@ impl Draft {
         let said = line.parent.as_ref().map_or(Said::Nothing, Parent::said);
         let parent = line.parent.as_ref().map(|parent| parent.told(workspace)).transpose()?;
         let inherited = if archive.only { Contents::default() } else { content_of(&contents) };
-        let options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "ownVersions": archive.builds_on_itself(), "parentData": archive.delta.data.word(), "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
+        let mut options = serde_json::json!({"level": archive.packing.level, "frameBytes": archive.packing.frame_bytes, "gzip": if archive.packing.replays { "auto" } else { "keep" }, "delta": archive.delta.depth, "indexBytes": archive.delta.index_bytes, "ownVersions": archive.builds_on_itself(), "parentData": archive.delta.data.word(), "only": archive.only, "allTags": request.all_tags, "from": from(request, wanted, &inherited, origins), "platforms": request.platforms.iter().map(ToString::to_string).collect::<Vec<_>>()});
+        parity::note(&mut options, archive.parity);
         let unfinished =
             Unfinished { request: key.run, set: hex(&set), lineage: hex(&lineage), time, items: Vec::new(), handed_on: Vec::new() };
         let command = Command::of(request, workspace, released(hex(&set), &line.name, line.generation, folder));
@@ -231,6 +236,7 @@ impl Draft {
             time,
             inherited,
             cap: archive.volume_bytes,
+            reserve_bytes: archive.parity.map_or(0, |_| reserve_bytes(archive.volume_bytes)),
             packing: archive.packing,
             basis: Basis::default(),
             delta: Delta { own: archive.builds_on_itself(), ..archive.delta.clone() },
@@ -246,8 +252,9 @@ impl Draft {
         let sources = wanted.iter().map(|wanted| ((wanted.item.origin.clone(), wanted.item.role), origins.place_of(&wanted.source)));
         let resumed = resumed.is_some();
         let sources = sources.collect();
-        let (merged_from, basis, signed_by) = (Vec::new(), Basis::default(), signing::signer_id(settings));
-        Ok((new, Self { said, merged_from, parent, unfinished, resumed, depth: None, ground: None, basis, sources, command, signed_by }))
+        let (merged_from, basis, signed_by, parity) = (Vec::new(), Basis::default(), signing::signer_id(settings), archive.parity);
+        let (depth, ground) = (None, None);
+        Ok((new, Self { said, merged_from, parent, unfinished, resumed, depth, ground, basis, parity, sources, command, signed_by }))
     }
 
     /// Makes the set one that was there before.
@@ -257,6 +264,7 @@ impl Draft {
         self.signed_by = again.signature.as_deref().and_then(signing::key_of);
         new.seal = again.signature.clone().map_or(Seal::None, Seal::Kept);
         if let Some(kept) = again.volume {
+            self.parity = None;
             // What later content is compressed after is read from the others until the set is finished.
             let stay = new.delta.own;
             new.on_volume = Box::new(move |volume| Ok(!stay && volume.number != kept));
@@ -272,7 +280,7 @@ impl Draft {
         settings: &Settings,
         workspace: &Workspace,
     ) -> Result<Outcome> {
-        let (name, generation, folder) = (new.lineage_name.clone(), new.generation, new.folder.clone());
+        let (name, generation, folder, lock) = (new.lineage_name.clone(), new.generation, new.folder.clone(), new.lock.clone());
         let resume = self.resumed && !request.dry_run;
         // What was begun is gone on with at once, so it must be known now what it builds on.
         if resume {
@@ -330,7 +338,9 @@ impl Draft {
             configs::keep(request.documents(), workspace)?;
             let catalogue = self.hand_over_catalogue(written, &folder).await?;
             let released = workspace.released(&self.unfinished.set)?.map(|released| released.volumes()).unwrap_or_default();
-            outcome.set = Some(self.told(written, name, generation, &released, catalogue));
+            let mut set = self.told(written, name, generation, &released, catalogue);
+            set.parity = parity::add(&folder, &set.id, self.parity, lock, settings).await?;
+            outcome.set = Some(set);
             Unfinished::discard(&folder, None)?;
         }
         Ok(outcome)
@@ -422,6 +432,7 @@ impl Draft {
             stored_bytes: written.volumes.iter().map(|volume| volume.bytes).sum(),
             gzip: written.gzip.clone(),
             volumes: written.volumes.iter().map(volume).collect(),
+            parity: Vec::new(),
             catalogue,
         }
     }

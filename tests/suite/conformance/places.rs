@@ -115,6 +115,7 @@ impl Place for InArchive {
             inherited: parent.as_ref().map(|parent| parent.listed().clone()).unwrap_or_default(),
             parent: parent.map(BuildsOn::Set),
             cap: 300_000,
+            reserve_bytes: 0,
             packing: Packing { level: 3, ..Packing::default() },
             basis: Default::default(),
             delta: Default::default(),

@@ -145,7 +145,7 @@ async fn verify_names_the_images_of_all_sets_that_damage_hurts_and_what_lies_els
     let Some(made) = Generations::new().await else { return };
     let verify = |complete: bool| {
         let places = vec![(made.lab.folder("disk"), None)];
-        verify::verify(verify::Request { places, quick: false, complete }, &made.lab.settings)
+        verify::verify(verify::Request { places, quick: false, complete, after_write: false }, &made.lab.settings)
     };
     let names =
         |set: &SetVerdict| set.hurt.iter().map(|hurt| (hurt.image.repository().path().to_owned(), hurt.parts.clone())).collect::<Vec<_>>();

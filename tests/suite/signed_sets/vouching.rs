@@ -74,7 +74,8 @@ async fn the_newest_set_vouches_for_what_it_builds_on_and_for_nothing_else() {
     assert_eq!((second.generation, second.chain), (2, 1));
     vault.demand(&vault.trust("trust", &[(1, "builder *")]), &[], &[]);
     assert_eq!(vault.deliver("disk", "out").await.expect("let in").class(), Class::Done);
-    let of = |generation| Verify { places: vec![(vault.lab.folder("disk"), generation)], quick: false, complete: false };
+    let of =
+        |generation| Verify { places: vec![(vault.lab.folder("disk"), generation)], quick: false, complete: false, after_write: false };
     let all = verify(of(None), &vault.lab.settings).await.expect("a verdict");
     assert_eq!(class(&all), Class::Done, "{all:?}");
     assert_eq!(all.signatures.iter().map(|set| set.vouched_for_by).collect::<Vec<_>>(), [None, Some(2)]);
@@ -107,7 +108,7 @@ async fn the_newest_set_vouches_for_what_it_builds_on_and_for_nothing_else() {
 async fn verify_tells_what_is_signed_also_where_nobody_asks() {
     let mut vault = Vault::new();
     vault.sync(Some(4), "disk").await.expect("a set");
-    let request = || Verify { places: vec![(vault.lab.folder("disk"), None)], quick: true, complete: false };
+    let request = || Verify { places: vec![(vault.lab.folder("disk"), None)], quick: true, complete: false, after_write: false };
     let told =
         |outcome: &ocm::workflow::verify::Outcome| outcome.signatures[0].signatures.iter().map(ToString::to_string).collect::<Vec<_>>();
     let unasked = verify(request(), &vault.lab.settings).await.expect("a verdict");

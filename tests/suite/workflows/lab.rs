@@ -89,6 +89,7 @@ impl Lab {
                 refresh: false,
                 packing: Packing { level: 3, ..Packing::default() },
                 delta: Default::default(),
+                parity: None,
                 on_volume: None,
                 release: false,
             },
