@@ -6,6 +6,7 @@
 //! *Not here:* what a run of ocm keeps beside the writer (`suite`, `resume`).
 
 mod disk;
+mod full;
 mod trace;
 
 use std::collections::BTreeMap;

@@ -207,3 +207,57 @@ fn the_catalogue_knows_the_set_without_its_volumes() {
     assert_eq!(set.lacking(), Lacking { numbers: vec![1, 2, 3], more: false });
     assert!(set.catalogues.values().all(|file| file.header.kind == VolumeKind::Catalogue));
 }
+
+/// A set of six volumes without a catalogue.
+fn six() -> Made {
+    let blobs = (0..6).map(|n| (Form::Packed, noise(40 + n, 50_000))).collect();
+    let made = Made::new(1, blobs, 64 << 10, 16 << 10);
+    assert_eq!(made.finished.volumes.len(), 6);
+    for file in only_set(made.path()).catalogues.values() {
+        fs::remove_file(&file.path).expect("removed");
+    }
+    made
+}
+
+/// A folder with these volumes under these names.
+fn folder_of(made: &Made, volumes: impl IntoIterator<Item = (usize, String)>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in(made.path()).expect("a folder");
+    for (number, name) in volumes {
+        fs::hard_link(made.volume(number), folder.path().join(name)).expect("a link");
+    }
+    folder
+}
+
+#[test]
+fn every_subset_of_six_volumes_says_what_is_missing() {
+    let made = six();
+    for present in 1..64u32 {
+        let is_here = |number: &u32| present & (1 << (number - 1)) != 0;
+        let (kept, gone): (Vec<u32>, Vec<u32>) = (1..=6).partition(is_here);
+        let folder = folder_of(&made, kept.iter().map(|number| (*number as usize, format!("{number}.tar"))));
+        let set = only_set(folder.path());
+        let known = is_here(&6);
+        let highest = *kept.last().expect("one at least");
+        let numbers = gone.into_iter().filter(|number| known || *number < highest).collect();
+        assert_eq!((here(&set), set.lacking()), (kept, Lacking { numbers, more: !known }));
+        assert_eq!((set.is_complete(), set.manifest.is_some()), (present == 63, known));
+    }
+}
+
+#[test]
+fn every_order_of_names_of_five_volumes_is_the_same_set() {
+    let made = six();
+    let mut orders: Vec<Vec<usize>> = vec![vec![]];
+    for next in 1..=5 {
+        let longer = |order: Vec<usize>| (0..=order.len()).map(move |at| [&order[..at], &[next], &order[at..]].concat());
+        orders = orders.into_iter().flat_map(longer).collect();
+    }
+    assert_eq!(orders.len(), 120);
+    for order in orders {
+        let names = order.iter().zip(1..).map(|(number, name)| (*number, format!("Disk.G0001-01010101.V00{name}.OCM.TAR")));
+        let folder = folder_of(&made, names.chain([(6, "last".to_owned())]));
+        let set = only_set(folder.path());
+        assert!(set.is_complete() && set.broken.is_empty(), "{order:?}");
+        assert!(check_set(&set, NORMAL).is_sound(), "{order:?}");
+    }
+}
