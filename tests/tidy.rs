@@ -107,7 +107,7 @@ const EVIDENCE: [&str; 2] = ["docs/threat-model.md", "docs/reliability.md"];
 
 #[test]
 fn tests_that_documents_name_are_there() {
-    let sources: String = files(&["src", "format", "tests", "fuzz"], "rs").iter().map(|file| read(file)).collect();
+    let sources: String = files(&["src", "format", "tests", "fuzz"], "rs").iter().map(read).collect();
     let mut complaints = Vec::new();
     for document in EVIDENCE {
         let text = read(Path::new(document));

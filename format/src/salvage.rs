@@ -94,7 +94,10 @@ impl Work<'_> {
     fn scan(&mut self, path: &Path, volumes: &mut BTreeMap<u32, Arc<Volume>>) -> Result<()> {
         let scan = match Scan::of(path) {
             Ok(scan) => scan,
-            Err(error) => return Ok(self.lost.push(error)),
+            Err(error) => {
+                self.lost.push(error);
+                return Ok(());
+            }
         };
         let set = scan.header.set;
         let found = scan.run()?;

@@ -134,7 +134,7 @@ impl Scan {
         let mut from = begin;
         while from.saturating_add(tar::BLOCK) <= self.bytes {
             let bytes = SEARCH_BYTES.min(self.bytes.saturating_sub(from));
-            let mut blocks = vec![0u8; usize::try_from(bytes - bytes % tar::BLOCK).unwrap_or_default()];
+            let mut blocks = vec![0u8; usize::try_from(bytes.saturating_sub(bytes % tar::BLOCK)).unwrap_or_default()];
             if read_exact(&self.file, from, &mut blocks).is_ok() {
                 let (found, _) = blocks.as_chunks::<512>();
                 if let Some(place) = found.iter().position(|block| tar::scanned_size(block, self.header.time).is_some()) {
@@ -232,13 +232,19 @@ impl Scan {
         let opened = self.content(begin, bytes, MAX_DOCUMENT_BYTES).and_then(|content| records::open(&content));
         let opened = match opened {
             Ok(opened) => opened,
-            Err(error) => return Ok(self.lose(begin, error.message())),
+            Err(error) => {
+                self.lose(begin, error.message());
+                return Ok(());
+            }
         };
         let mut cursor = Cursor::new(&opened, "records");
         while !cursor.is_empty() {
             match Record::decode(&mut cursor) {
                 Ok(record) => self.record(record)?,
-                Err(error) => return Ok(self.lose(begin, error.message())),
+                Err(error) => {
+                    self.lose(begin, error.message());
+                    break;
+                }
             }
         }
         Ok(())

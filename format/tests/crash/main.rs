@@ -133,7 +133,7 @@ fn after_a_power_cut_nothing_half_is_seen_and_the_next_run_comes_to_the_same_byt
     for (at, op) in ops.iter().enumerate() {
         disk.take(op);
         for (way, (fate, old_names, seed)) in cuts.iter().enumerate() {
-            if !nightly && (at * cuts.len() + way) % 17 != 0 {
+            if !nightly && !(at * cuts.len() + way).is_multiple_of(17) {
                 continue;
             }
             points += 1;

@@ -210,7 +210,7 @@ fn the_catalogue_knows_the_set_without_its_volumes() {
 
 /// A set of six volumes without a catalogue.
 fn six() -> Made {
-    let blobs = (0..6).map(|n| (Form::Packed, noise(40 + n, 50_000))).collect();
+    let blobs = (0..5).map(|n| (Form::Packed, noise(40 + n, 44_000))).collect();
     let made = Made::new(1, blobs, 64 << 10, 16 << 10);
     assert_eq!(made.finished.volumes.len(), 6);
     for file in only_set(made.path()).catalogues.values() {
