@@ -137,9 +137,12 @@ impl FromStr for Reference {
 
     /// Reads `[host[:port]/]path[:tag][@digest]`.
     fn from_str(text: &str) -> Result<Self> {
-        if text.len() > MAX_REFERENCE_BYTES {
+        let too_long = || {
             let start: String = text.chars().take(40).collect();
-            return Err(refused(&format!("{start}…"), format!("it is longer than {MAX_REFERENCE_BYTES} bytes")));
+            Err(refused(&format!("{start}…"), format!("it is longer than {MAX_REFERENCE_BYTES} bytes")))
+        };
+        if text.len() > MAX_REFERENCE_BYTES {
+            return too_long();
         }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest.parse().map_err(|error| refused(text, format!("{error}")))?)),
@@ -153,7 +156,9 @@ impl FromStr for Reference {
             return Err(refused(text, format!("{tag:?} is no tag")));
         }
         let (registry, path) = split_short(rest);
-        Ok(Self { repository: Repository::new(&registry, &path)?, tag, digest })
+        let whole = Self { repository: Repository::new(&registry, &path)?, tag, digest };
+        // A short name is longer when it is written out, and must be read again as it stands in a set.
+        if whole.to_string().len() > MAX_REFERENCE_BYTES { too_long() } else { Ok(whole) }
     }
 }
 
@@ -313,5 +318,9 @@ mod tests {
             assert!(error.contains(reason), "{error}");
         }
         assert!("x".repeat(1025).parse::<Reference>().is_err());
+        // With its registry it is too long to be read again.
+        assert!("x".repeat(1010).parse::<Reference>().is_err());
+        let longest = "x".repeat(1024 - "docker.io/library/".len()).parse::<Reference>().expect("a name");
+        assert_eq!(longest.to_string().parse::<Reference>().expect("the same"), longest);
     }
 }
