@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Restores the images of an ocm archive (format version 0, draft 4):  restore.py ARCHIVE_DIR OUT
+"""Restores the images of an ocm archive (format version 1):  restore.py ARCHIVE_DIR OUT
 
 Writes the blobs of the newest whole set of each lineage to OUT/blobs, each checked by its digest, with oci-layout and
 index.json: an OCI image layout. A gzip blob whose encoder is not in here becomes its uncompressed layer, by diff id;
@@ -64,7 +64,7 @@ class Volume:
         (version, draft, self.kind, zero, bits, self.id, self.lineage, self.generation, self.n, self.cap, self.time,
          self.parent) = struct.unpack_from("<HHBxH8xQ16s16sIIQQ16s", head, 8)
         check(crc32c(head[:508]) == head[508:] and not zero and not any(head[136:508]), "its header is damaged")
-        check((version, draft, bits) == (0, 4, 0), "version %d, draft %d, bits %#x; not 0, 4, 0", version, draft, bits)
+        check((version, draft, bits) == (1, 0, 0), "version %d, draft %d, bits %#x; not 1, 0, 0", version, draft, bits)
         attempt(path + " is cut or damaged", self.scan, head)
     def read(self, at, size, sha=None, told=b""):
         with open(self.path, "rb") as file: data = file.seek(at) == at and file.read(size * (at + size <= self.size))

@@ -19,9 +19,9 @@ use crate::error::{Error, Kind, Result};
 pub use crate::id::Id;
 
 /// The version of the format that this crate writes.
-pub const VERSION: u16 = 0;
-/// The draft of that version; 0 once it is frozen.
-pub const DRAFT: u16 = 4;
+pub const VERSION: u16 = 1;
+/// The draft of that version; 0, since it is frozen.
+pub const DRAFT: u16 = 0;
 /// The first bytes of a header: they catch text-mode and 7-bit damage.
 pub const HEADER_MAGIC: [u8; 8] = *b"\x8FOCM\r\n\x1A\n";
 /// The first bytes of a footer.
@@ -279,9 +279,25 @@ pub fn volume_root(header: &[u8; FIXED_BYTES], directory: &Digest, stream_bytes:
     hasher.finish()
 }
 
-fn put_version(out: &mut Vec<u8>) {
+/// What stands after every magic.
+pub(crate) fn put_version(out: &mut Vec<u8>) {
     out.extend(VERSION.to_le_bytes());
     out.extend(DRAFT.to_le_bytes());
+}
+
+/// Takes what [`put_version`] wrote; refuses another version and names both.
+pub(crate) fn take_version(cursor: &mut Cursor<'_>, what: &str) -> Result<()> {
+    let (version, draft) = (cursor.u16()?, cursor.u16()?);
+    check_version(version.into(), draft.into(), what)
+}
+
+/// Refuses another version than the one that this crate reads, by name.
+pub(crate) fn check_version(version: u64, draft: u64, what: &str) -> Result<()> {
+    if (version, draft) == (VERSION.into(), DRAFT.into()) {
+        return Ok(());
+    }
+    let draft = if draft == 0 { String::new() } else { format!(" draft {draft}") };
+    Err(Error::new(Kind::Version, format!("{what}: it is of format version {version}{draft}; this program reads version {VERSION}")))
 }
 
 /// `content` with zeros up to the checksum, and the checksum.
@@ -304,11 +320,7 @@ fn open<'a>(bytes: &'a [u8; FIXED_BYTES], magic: [u8; 8], what: &'static str) ->
     if crc32c::crc32c(covered) != u32::from_le_bytes(*sum) {
         return Err(cursor.wrong("its checksum does not hold"));
     }
-    let (version, draft) = (cursor.u16()?, cursor.u16()?);
-    if (version, draft) != (VERSION, DRAFT) {
-        let text = format!("{what}: it is of format version {version} draft {draft}; this program reads version {VERSION} draft {DRAFT}");
-        return Err(Error::new(Kind::Version, text));
-    }
+    take_version(&mut cursor, what)?;
     let fields = if magic == HEADER_MAGIC { 136 } else { 224 };
     let reserved = covered.get(fields..).ok_or_else(|| cursor.wrong("it is too short"))?;
     Cursor::new(reserved, what).zeros(reserved.len())?;
@@ -367,12 +379,13 @@ mod tests {
     }
 
     #[test]
-    fn another_draft_is_refused_with_both_numbers() {
-        let mut bytes = sample().encode();
-        bytes[10] = 9;
-        let resealed = seal(&bytes[..508]);
-        let error = Header::decode(&resealed).expect_err("another draft");
-        assert_eq!(error.kind(), Kind::Version);
-        assert!(error.to_string().contains("draft 9") && error.to_string().contains("draft 4"), "{error}");
+    fn another_version_is_refused_with_both_numbers() {
+        for (at, value, name) in [(8, 2, "version 2;"), (10, 9, "version 1 draft 9;")] {
+            let mut bytes = sample().encode();
+            bytes[at] = value;
+            let error = Header::decode(&seal(&bytes[..508])).expect_err("another version");
+            assert_eq!(error.kind(), Kind::Version);
+            assert!(error.to_string().contains(name) && error.to_string().ends_with("reads version 1"), "{error}");
+        }
     }
 }

@@ -19,6 +19,7 @@ mod deltas;
 mod explain;
 mod far_side;
 mod faults;
+mod golden;
 mod hazards;
 mod inside;
 mod layouts;

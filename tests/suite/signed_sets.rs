@@ -5,7 +5,7 @@
 //! *Not here:* single bits of signatures and lines of trust files (unit tests of `trust`).
 
 mod command;
-mod stock;
+pub(crate) mod stock;
 mod vouching;
 
 use std::path::{Path, PathBuf};
@@ -13,14 +13,13 @@ use std::sync::Arc;
 
 use ocm::error::Result;
 use ocm::trust::secret::{NewKey, SecretKey};
-use ocm::workflow::signing::{Authority, Wish};
 use ocm::workflow::sync::{Outcome, Request};
 
 use crate::support::images::{Image, Layout};
 use crate::workflows::lab::Lab;
 
 /// A key of this test.
-fn key(seed: u8) -> Arc<SecretKey> {
+pub(crate) fn key(seed: u8) -> Arc<SecretKey> {
     Arc::new(SecretKey::new(&NewKey { id: [seed; 8], seed: &[seed; 32] }).expect("a key"))
 }
 
@@ -73,9 +72,7 @@ impl Vault {
 
     /// From now on these signatures are asked for.
     fn demand(&mut self, trust: &str, demands: &[&str], approvals: &[&Path]) {
-        let demands = demands.iter().map(|demand| demand.parse().expect("a demand")).collect();
-        let approvals = approvals.iter().map(|path| path.to_path_buf()).collect();
-        self.lab.settings.authority = Authority::load(Wish { trust: vec![trust.to_owned()], demands, approvals }).expect("an authority");
+        self.lab.demand(trust, demands, approvals);
     }
 
     fn volumes(&self, archive: &str) -> Vec<PathBuf> {

@@ -5,7 +5,7 @@
 //!
 //! *Not here:* where shards lie in a file (`parity::shape`).
 
-use super::{DRAFT, FIXED_BYTES, HEADER_OFFSET, Id, VERSION, seal};
+use super::{FIXED_BYTES, HEADER_OFFSET, Id, put_version, seal, take_version};
 use crate::codec::{Cursor, length};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, cap};
@@ -90,8 +90,7 @@ impl ParityHeader {
             list.extend(volume.root.bytes());
         }
         let mut out = PARITY_MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
-        out.extend(DRAFT.to_le_bytes());
+        put_version(&mut out);
         out.extend(CODE_LEOPARD.to_le_bytes());
         out.extend([0; 2]);
         out.extend(self.data().to_le_bytes());
@@ -178,12 +177,8 @@ fn fields(fixed: &[u8; FIXED_BYTES]) -> Result<Cursor<'_>> {
     if cursor.array()? != PARITY_MAGIC || crc32c::crc32c(covered) != u32::from_le_bytes(*sum) {
         return Err(cursor.wrong("its magic or its checksum does not hold"));
     }
-    let (version, draft) = (cursor.u16()?, cursor.u16()?);
-    if (version, draft) == (VERSION, DRAFT) {
-        return Ok(cursor);
-    }
-    let text = format!("OCM.PARITY: it is of format version {version} draft {draft}; this program reads version {VERSION} draft {DRAFT}");
-    Err(Error::new(Kind::Version, text))
+    take_version(&mut cursor, "OCM.PARITY")?;
+    Ok(cursor)
 }
 
 fn entries(list: &[u8]) -> Result<Vec<ShardEntry>> {

@@ -13,7 +13,7 @@ use super::PIECE_BYTES;
 use crate::codec::{Cursor, length};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result, cap};
-use crate::layout::{DRAFT, FIXED_BYTES, Id, MAX_VOLUMES, VERSION};
+use crate::layout::{FIXED_BYTES, Id, MAX_VOLUMES, put_version, take_version};
 use crate::volume::read_exact;
 
 /// The first bytes of a patch.
@@ -139,8 +139,7 @@ pub(super) fn encode(set: Id, root: &Digest, entries: &[PatchEntry]) -> Vec<u8> 
         table.extend(entry.sum.bytes());
     }
     let mut out = MAGIC.to_vec();
-    out.extend(VERSION.to_le_bytes());
-    out.extend(DRAFT.to_le_bytes());
+    put_version(&mut out);
     out.extend(u32::try_from(entries.len()).unwrap_or(u32::MAX).to_le_bytes());
     out.extend(set.0);
     out.extend(root.bytes());
@@ -173,11 +172,7 @@ fn head(fixed: &[u8; FIXED_BYTES]) -> Result<(Id, Digest, u64, Digest)> {
     if crc32c::crc32c(covered) != u32::from_le_bytes(*sum) {
         return Err(cursor.wrong("its checksum does not hold"));
     }
-    let (version, draft) = (cursor.u16()?, cursor.u16()?);
-    if (version, draft) != (VERSION, DRAFT) {
-        let text = format!("patch: it is of format version {version} draft {draft}; this program reads version {VERSION} draft {DRAFT}");
-        return Err(Error::new(Kind::Version, text));
-    }
+    take_version(&mut cursor, "patch")?;
     let count = u64::from(cursor.u32()?);
     let (set, root, sum) = (Id(cursor.array()?), cursor.sha256()?, cursor.sha256()?);
     cursor.zeros(cursor.rest().len())?;

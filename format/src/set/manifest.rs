@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::json;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::layout::{DRAFT, Id, MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VOLUMES, MIN_CAP, Parent, VERSION};
+use crate::layout::{self, DRAFT, Id, MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VOLUMES, MIN_CAP, Parent, VERSION};
 
 const FORMAT: &str = "ocm-archive";
 /// The most ancestors that a set names.
@@ -109,17 +109,8 @@ pub struct Needs {
     pub bytes: u64,
     /// The longest chain of sets.
     pub chain: u64,
-    /// How deep prefixes are of the frames that its blobs lie in, those of earlier sets too; said where it is more than `chain`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub depth: Option<u8>,
-}
-
-impl Needs {
-    /// How deep prefixes can be of the frames that its blobs lie in.
-    #[must_use]
-    pub fn deepest(&self) -> u8 {
-        self.depth.unwrap_or_else(|| u8::try_from(self.chain).unwrap_or(MAX_DEPTH)).min(MAX_DEPTH)
-    }
+    /// How deep prefixes are at the most of the frames that its blobs lie in, those of earlier sets too.
+    pub depth: u8,
 }
 
 /// A data volume.
@@ -216,6 +207,9 @@ impl SetManifest {
         if self.ancestors.len() > MAX_ANCESTORS || self.volumes.len() > most_volumes {
             return Err(Error::limit("SET.json: it names more ancestors or volumes than the format allows"));
         }
+        if self.needs.depth > MAX_DEPTH {
+            return Err(Error::limit("SET.json: its prefixes are deeper than the format allows"));
+        }
         if self.generation == 0 || self.cap < MIN_CAP {
             return wrong("generation or cap is out of bounds");
         }
@@ -239,11 +233,7 @@ fn check_version(value: &Value) -> Result<()> {
     }
     let number = |key| value.get(key).and_then(Value::as_u64);
     match (number("version"), number("draft")) {
-        (Some(version), Some(draft)) if (version, draft) == (VERSION.into(), DRAFT.into()) => Ok(()),
-        (Some(version), Some(draft)) => Err(Error::new(
-            Kind::Version,
-            format!("SET.json: it is of format version {version} draft {draft}; this program reads version {VERSION} draft {DRAFT}"),
-        )),
+        (Some(version), Some(draft)) => layout::check_version(version, draft, "SET.json"),
         _ => Err(Error::damaged("SET.json: it states no version")),
     }
 }
@@ -329,7 +319,7 @@ mod tests {
             lineage: Lineage { id: Id([3; 16]), name: "lab".into() },
             parent: Some(parent),
             ancestors: vec![Ancestor { id: Id([2; 16]), root, generation: 6 }],
-            needs: Needs { blobs: 1, bytes: 2, chain: 1, depth: Some(2) },
+            needs: Needs { blobs: 1, bytes: 2, chain: 1, depth: 2 },
             volumes: vec![VolumeEntry { number: 1, bytes: 60_000, root }, VolumeEntry { number: 2, bytes: 9, root }],
             index: IndexEntry { digest: root, bytes: 5 },
             items: json!([{"name": "a", "é": [null, true, -3]}]),
@@ -359,6 +349,7 @@ mod tests {
             (SetManifest { features: vec!["b".into(), "a".into()], ..sample() }, "sorted"),
             (SetManifest { ancestors: vec![sample().ancestors.remove(0); 65], ..sample() }, "more ancestors"),
             (SetManifest { items: json!(0.5), ..sample() }, "integer"),
+            (SetManifest { needs: Needs { depth: MAX_DEPTH + 1, ..Needs::default() }, ..sample() }, "deeper"),
         ] {
             let error = set.to_bytes().expect_err(why).to_string();
             assert!(error.contains(why), "{error}");

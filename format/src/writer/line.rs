@@ -322,7 +322,7 @@ impl Line {
             lineage: self.head.lineage.clone(),
             parent: self.head.parent.clone(),
             ancestors: closing.ancestors.clone(),
-            needs: self.needs(closing.needs),
+            needs: Needs { depth: closing.needs.depth.max(self.depth), ..closing.needs },
             volumes,
             index: IndexEntry { digest: Digest::of(&closing.index_json), bytes: length(&closing.index_json) },
             items: closing.items.clone(),
@@ -330,12 +330,6 @@ impl Line {
             writer: closing.writer.clone(),
             others: Default::default(),
         }
-    }
-
-    /// What the set needs, with how deep its frames are, where `chain` does not say enough.
-    fn needs(&self, needs: Needs) -> Needs {
-        let depth = needs.depth.max(Some(self.depth)).filter(|depth| u64::from(*depth) > needs.chain);
-        Needs { depth, ..needs }
     }
 
     /// Writes the last volume; says what the set manifest is. It is handed over once the catalogue is there: until then it

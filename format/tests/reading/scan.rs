@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use ocm_format::error::Kind;
-use ocm_format::layout::{DRAFT, Id, VolumeKind};
+use ocm_format::layout::{Id, VolumeKind};
 use ocm_format::set::{Lacking, SetFiles, scan};
 use ocm_format::volume::Volume;
 
@@ -167,7 +167,7 @@ fn another_draft_and_an_unknown_feature_are_refused_by_name() {
     let bytes = fs::read(made.volume(1)).expect("bytes");
     let path = made.path().join("changed");
     for (at, value, kind, why) in [
-        (10, 77, Kind::Version, format!("version 0 draft 77; this program reads version 0 draft {DRAFT}")),
+        (10, 77, Kind::Version, "version 1 draft 77; this program reads version 1".to_owned()),
         (24, 0x20, Kind::Unsupported, "features 0x20".into()),
     ] {
         let mut changed = bytes.clone();

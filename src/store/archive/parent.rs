@@ -95,7 +95,7 @@ impl Parent {
 
     /// How deep prefixes can be of the frames that its blobs lie in.
     pub(super) fn depth(&self) -> u8 {
-        self.needs.deepest()
+        self.needs.depth
     }
 
     /// The options of the new set, which needs this content of earlier ones.

@@ -44,12 +44,12 @@ pub(super) struct Records {
 impl Records {
     /// Opens the catalogues of a set and of its ancestors, as far as they are among `listed`.
     pub(super) fn open(facts: &SetFacts, listed: &[Listed]) -> Self {
-        let deepest = facts.manifest.needs.deepest();
+        let deepest = facts.manifest.needs.depth;
         let mut sets = Vec::new();
         for id in std::iter::once(facts.manifest.set).chain(facts.manifest.ancestors.iter().map(|ancestor| ancestor.id)) {
             let known = listed.iter().find(|listed| listed.set == id);
             let records = known.and_then(|known| catalogue::Records::open(&known.files, &known.volumes).ok());
-            let own = known.map_or(deepest, |known| known.needs.deepest());
+            let own = known.map_or(deepest, |known| known.needs.depth);
             sets.push((own, records));
             // Nothing of what comes before is needed.
             if known.is_some_and(|known| known.needs.chain == 0) {

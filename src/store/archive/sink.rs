@@ -336,7 +336,7 @@ impl Shared {
         let mut elsewhere = writer.settle().map_err(|error| self.cause(told(&error)))?;
         elsewhere.extend(needs.blobs.iter().filter(|(digest, _)| !writer.has(digest)).map(|(digest, bytes)| (*digest, *bytes)));
         let chain = self.parent.as_ref().map_or(0, |parent| parent.chain_of_child(!elsewhere.is_empty()));
-        let depth = self.parent.as_ref().filter(|_| chain > 0).map(Parent::depth);
+        let depth = self.parent.as_ref().filter(|_| chain > 0).map_or(0, Parent::depth);
         let closing = Closing {
             items: document::items(&all)?,
             options: self.parent.as_ref().map_or_else(|| self.options.clone(), |parent| parent.options(&self.options, elsewhere.keys())),

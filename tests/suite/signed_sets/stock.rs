@@ -17,7 +17,7 @@ fn with_password(command: &mut Command, password: &str) {
 }
 
 /// The documents of the last volume, unpacked as anybody can.
-fn unpacked(volume: &Path, to: &Path) {
+pub(crate) fn unpacked(volume: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     run(Command::new("tar").arg("-xf").arg(volume).arg("-C").arg(to).args(["SET.json", "SET.json.minisig"]));
 }

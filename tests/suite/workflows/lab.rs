@@ -1,7 +1,7 @@
 //! [`Lab`]: folders, settings and requests for one test.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use ocm::image::place::Location;
 use ocm::monitor::{Event, Monitor, Silent};
 use ocm::store::archive::{Lock, Packing};
 use ocm::workflow::Settings;
+use ocm::workflow::signing::{Authority, Wish};
 use ocm::workflow::sync::{ArchiveOptions, Outcome, Request, sync};
 use tempfile::TempDir;
 
@@ -44,6 +45,13 @@ impl Lab {
             monitor: Arc::new(Silent),
         };
         Self { folder, settings }
+    }
+
+    /// From now on these signatures are asked for.
+    pub(crate) fn demand(&mut self, trust: &str, demands: &[&str], approvals: &[&Path]) {
+        let demands = demands.iter().map(|demand| demand.parse().expect("a demand")).collect();
+        let approvals = approvals.iter().map(|path| path.to_path_buf()).collect();
+        self.settings.authority = Authority::load(Wish { trust: vec![trust.to_owned()], demands, approvals }).expect("an authority");
     }
 
     /// A folder of this test.
