@@ -5,7 +5,7 @@
 //! *Not here:* any structure (`layout`, `recipe`, `index`).
 
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Bytes being read from front to back.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,12 @@ impl<'a> Cursor<'a> {
     #[must_use]
     pub fn wrong(&self, why: &str) -> Error {
         Error::damaged(format!("{}: {why}", self.what))
+    }
+
+    /// An error about a number in these bytes that stands for something this version does not have.
+    #[must_use]
+    pub fn unknown(&self, kind: &str, number: u64) -> Error {
+        unknown(self.what, kind, number)
     }
 
     /// Fails unless all was read.
@@ -120,7 +126,7 @@ impl<'a> Cursor<'a> {
         match self.u8()? {
             1 => self.array().map(Digest::Sha256),
             2 => self.array().map(Digest::Sha512),
-            other => Err(self.wrong(&format!("digest algorithm {other} is unknown"))),
+            other => Err(self.unknown("digest algorithm", other.into())),
         }
     }
 
@@ -135,6 +141,11 @@ impl<'a> Cursor<'a> {
         let bytes = self.take(length)?;
         std::str::from_utf8(bytes).map_err(|_| self.wrong(&format!("{what} is not UTF-8")))
     }
+}
+
+/// The error about a number in `what` that stands for something this version does not have.
+pub(crate) fn unknown(what: &str, kind: &str, number: u64) -> Error {
+    Error::new(Kind::Unsupported, format!("{what}: {kind} {number} is unknown, and this version cannot do without"))
 }
 
 /// Appends a uvarint.

@@ -17,7 +17,8 @@ use crate::error::{Error, Kind, Result};
 pub const MAX_LEVEL: i32 = 19;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const MAX_BLOCK: usize = 128 << 10;
-const WINDOW_LOG: u32 = 23;
+/// The largest window of a frame, as a power of two of bytes.
+pub(crate) const WINDOW_LOG: u32 = 23;
 /// The size of the tables of frames with a prefix.
 const PREFIX_TABLE_LOG: u32 = 22;
 /// What stands before each raw block.

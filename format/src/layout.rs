@@ -155,7 +155,7 @@ impl Header {
             0 => VolumeKind::Data,
             1 => VolumeKind::Parity,
             2 => VolumeKind::Catalogue,
-            other => return Err(cursor.wrong(&format!("volume kind {other} is unknown"))),
+            other => return Err(cursor.unknown("volume kind", other.into())),
         };
         let parent_kind = cursor.u8()?;
         cursor.zeros(2)?;
@@ -163,7 +163,7 @@ impl Header {
         if incompatible != 0 {
             return Err(Error::new(
                 Kind::Unsupported,
-                format!("header: it uses features {incompatible:#x}, which this version does not have"),
+                format!("header: it uses features {incompatible:#x}, and this version cannot do without them"),
             ));
         }
         let (set, lineage) = (Id(cursor.array()?), Id(cursor.array()?));
@@ -175,6 +175,7 @@ impl Header {
             0 if id == Id::default() && root == none => Parent::None,
             1 => Parent::Set { id, root },
             2 if id == Id::default() => Parent::Receipt { root },
+            3.. => return Err(cursor.unknown("kind of parent", parent_kind.into())),
             _ => return Err(cursor.wrong("its parent makes no sense")),
         };
         if generation == 0 || number == 0 || number > MAX_VOLUMES || cap < MIN_CAP {

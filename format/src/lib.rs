@@ -17,6 +17,7 @@ pub mod delta;
 pub mod digest;
 pub mod entries;
 pub mod error;
+mod features;
 pub mod frame;
 pub mod gzip;
 mod id;

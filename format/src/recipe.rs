@@ -320,7 +320,7 @@ fn take_recipe(cursor: &mut Cursor<'_>) -> Result<Recipe> {
             let count = cursor.count(MAX_PARTS, "pieces")?;
             (0..count).map(|_| take_piece(cursor)).collect::<Result<_>>().map(Recipe::Pieces)
         }
-        other => Err(cursor.wrong(&format!("recipe {other} is unknown"))),
+        other => Err(cursor.unknown("recipe", other.into())),
     }
 }
 
@@ -333,26 +333,36 @@ fn take_piece(cursor: &mut Cursor<'_>) -> Result<Piece> {
             if piece.bytes()? == bytes { Ok(piece) } else { Err(cursor.wrong("a piece is not as long as it says")) }
         }
         2 => take_replay(cursor, bytes).map(Piece::Replay),
-        other => Err(cursor.wrong(&format!("piece {other} is unknown"))),
+        other => Err(cursor.unknown("piece", other.into())),
     }
 }
 
-/// Reads a replay that makes `bytes` bytes.
-pub(crate) fn take_replay(cursor: &mut Cursor<'_>, bytes: u64) -> Result<Replay> {
+fn take_replay(cursor: &mut Cursor<'_>, bytes: u64) -> Result<Replay> {
+    let (mut replay, count) = take_replay_head(cursor, bytes)?;
+    for _ in 0..count {
+        replay.restarts.push(take_restart(cursor)?);
+    }
+    let restarts = &replay.restarts;
+    let ascending = restarts.is_sorted_by(|a, b| a.plain_offset < b.plain_offset && a.output_bit < b.output_bit);
+    if restarts.first().is_none_or(|first| first.plain_offset != 0 || first.output_bit != 0) || !ascending {
+        return Err(cursor.wrong("the restarts of a replay are not in order"));
+    }
+    Ok(replay)
+}
+
+/// Reads a replay that makes `bytes` bytes up to its restarts; says how many follow.
+pub(crate) fn take_replay_head(cursor: &mut Cursor<'_>, bytes: u64) -> Result<(Replay, usize)> {
     let encoder = cursor.uvarint()?;
     let parameter_bytes = cursor.count(MAX_PARAMETER_BYTES, "parameters of an encoder")?;
     let parameters = cursor.take(parameter_bytes)?.to_vec();
     let (plain_offset, plain_bytes) = (cursor.uvarint()?, cursor.uvarint()?);
     let count = cursor.count(MAX_PARTS, "restarts")?;
-    let mut restarts = Vec::new();
-    for _ in 0..count {
-        restarts.push(Restart { plain_offset: cursor.uvarint()?, output_bit: cursor.uvarint()?, check: cursor.u32()? });
-    }
-    let ascending = restarts.is_sorted_by(|a, b| a.plain_offset < b.plain_offset && a.output_bit < b.output_bit);
-    if restarts.first().is_none_or(|first| first.plain_offset != 0 || first.output_bit != 0) || !ascending {
-        return Err(cursor.wrong("the restarts of a replay are not in order"));
-    }
-    Ok(Replay { bytes, encoder, parameters, plain_offset, plain_bytes, restarts })
+    Ok((Replay { bytes, encoder, parameters, plain_offset, plain_bytes, restarts: Vec::new() }, count))
+}
+
+/// Reads the next restart.
+pub(crate) fn take_restart(cursor: &mut Cursor<'_>) -> Result<Restart> {
+    Ok(Restart { plain_offset: cursor.uvarint()?, output_bit: cursor.uvarint()?, check: cursor.u32()? })
 }
 
 fn take_plain(cursor: &mut Cursor<'_>) -> Result<Plain> {
@@ -360,7 +370,7 @@ fn take_plain(cursor: &mut Cursor<'_>) -> Result<Plain> {
         0 => Ok(Plain::Own),
         1 => Ok(Plain::Unknown),
         2 => Ok(Plain::Listed { digest: cursor.digest()?, bytes: cursor.uvarint()?, parts: take_parts(cursor)? }),
-        other => Err(cursor.wrong(&format!("plain form {other} is unknown"))),
+        other => Err(cursor.unknown("plain form", other.into())),
     }
 }
 
@@ -380,11 +390,26 @@ pub(crate) fn take_part(cursor: &mut Cursor<'_>) -> Result<Part> {
             let volume = cursor.uvarint()?;
             let volume = u32::try_from(volume).ok().filter(|n| (1..=crate::layout::MAX_VOLUMES).contains(n));
             let volume = volume.ok_or_else(|| cursor.wrong("a volume number is out of bounds"))?;
-            Ok(Part::Range(Range { volume, offset: cursor.uvarint()?, bytes: cursor.uvarint()? }))
+            let (offset, bytes) = stretch(cursor)?;
+            Ok(Part::Range(Range { volume, offset, bytes }))
         }
-        1 => Ok(Part::Run(Run { digest: cursor.digest()?, offset: cursor.uvarint()?, bytes: cursor.uvarint()? })),
-        other => Err(cursor.wrong(&format!("part {other} is unknown"))),
+        1 => {
+            let digest = cursor.digest()?;
+            let (offset, bytes) = stretch(cursor)?;
+            Ok(Part::Run(Run { digest, offset, bytes }))
+        }
+        other => Err(cursor.unknown("part", other.into())),
     }
+}
+
+/// Reads an offset and a length that is not 0.
+fn stretch(cursor: &mut Cursor<'_>) -> Result<(u64, u64)> {
+    let (offset, bytes) = (cursor.uvarint()?, cursor.uvarint()?);
+    if bytes == 0 {
+        return Err(cursor.wrong("a part has no bytes"));
+    }
+    add(offset, bytes)?;
+    Ok((offset, bytes))
 }
 
 #[cfg(test)]

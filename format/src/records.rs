@@ -1,17 +1,18 @@
 //! The content of a `.rec`: records of blobs, compressed, behind a hash (SPEC section 6).
 //!
 //! **Invariants.** Nothing is decompressed before its hash matched, and nothing that says that it is longer than
-//! [`MAX_DOCUMENT_BYTES`]. What [`close`] makes is at most `bound` long.
+//! `MAX_DOCUMENT_BYTES`. What [`close`] makes is at most `bound` long.
 //!
-//! *Not here:* what a record says (`recipe`).
+//! *Not here:* reading them some bytes at a time (`feed`), and what a record says (`recipe`).
 
-use zstd::zstd_safe;
+mod feed;
 
-use crate::codec::{Cursor, length};
+pub(crate) use self::feed::Feed;
+
+use crate::codec::length;
 use crate::digest::Digest;
-use crate::error::{Error, Result, cap};
+use crate::error::{Error, Result};
 use crate::frame;
-use crate::layout::MAX_DOCUMENT_BYTES;
 use crate::recipe::Record;
 
 /// How hard records are compressed; they are few bytes.
@@ -34,23 +35,12 @@ pub fn close<'a>(records: impl IntoIterator<Item = &'a Record>) -> Result<Vec<u8
 
 /// The records, one after the other, of the content of a `.rec`.
 pub fn open(content: &[u8]) -> Result<Vec<u8>> {
-    let mut cursor = Cursor::new(content, "records");
-    let digest = cursor.sha256()?;
-    let packed = cursor.rest();
-    if !digest.matches(packed) {
-        return Err(Error::damaged("records: the SHA-256 before them is not theirs"));
-    }
-    if packed.is_empty() {
-        return Ok(Vec::new());
-    }
-    let says = zstd_safe::get_frame_content_size(packed).ok().flatten();
-    let bytes = says.filter(|bytes| *bytes > 0).ok_or_else(|| Error::damaged("records: they do not say how long they are"))?;
-    let bytes = cap(bytes, MAX_DOCUMENT_BYTES, "records")?;
-    // What is shorter than it says is refused before memory is taken for it: no frame shrinks further than this.
-    if u64::try_from(bytes).unwrap_or(u64::MAX) > length(packed).saturating_mul(MOST_SHRUNK) {
-        return Err(Error::damaged("records: they are shorter than they say"));
-    }
-    frame::decompress(packed, bytes, None).map_err(|error| error.context("records"))
+    let read = |at: u64, buffer: &mut [u8]| {
+        let from = usize::try_from(at).ok().and_then(|at| content.get(at..)?.get(..buffer.len()));
+        buffer.copy_from_slice(from.ok_or_else(|| Error::damaged("records: it ends too early"))?);
+        Ok(())
+    };
+    Feed::open(&read, 0, length(content))?.rest()
 }
 
 /// A block of zstd takes at least four bytes for 128 KiB.
@@ -59,6 +49,7 @@ const MOST_SHRUNK: u64 = 1 << 15;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Cursor;
     use crate::recipe::{Plain, Recipe};
 
     fn record(n: u32) -> Record {

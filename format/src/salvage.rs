@@ -6,6 +6,7 @@
 //!
 //! *Not here:* which of it makes a whole image (the caller asks for blobs), and mending files.
 
+mod record;
 mod scan;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::features;
 use crate::index::Directory;
 use crate::index::read::IndexCache;
 use crate::index::write::Index;
@@ -248,7 +249,7 @@ impl Ends {
         let file = File::open(path).map_err(|error| Error::io(path, &error))?;
         let metadata = file.metadata().map_err(|error| Error::io(path, &error))?;
         let file_bytes = metadata.len();
-        let header = read_header(&file, file_bytes).map_err(|error| error.in_file(path))?;
+        let header = read_header(&file, file_bytes).map_err(|error| named(error, &file, file_bytes).in_file(path))?;
         let placed = |error: Error| error.in_volume(header.0.number).in_file(path);
         let footer = read_footer(&file, file_bytes, &header).map_err(placed);
         Ok(Self { file, header: header.0, file_bytes, footer })
@@ -277,6 +278,15 @@ fn read_header(file: &File, file_bytes: u64) -> Result<(Header, [u8; FIXED_BYTES
         return Err(Error::limit(format!("it has {file_bytes} bytes and its cap is {}", header.cap)));
     }
     Ok((header, *content))
+}
+
+/// `error`, with the names of features where it is one about them and SET.json has any.
+fn named(error: Error, file: &File, file_bytes: u64) -> Error {
+    let names = (error.kind() == Kind::Unsupported).then(|| features::named(file, file_bytes)).flatten();
+    match names {
+        Some(names) => Error::new(error.kind(), format!("{}; SET.json has features {names}", error.message())),
+        None => error,
+    }
 }
 
 fn read_footer(file: &File, file_bytes: u64, header: &(Header, [u8; FIXED_BYTES])) -> Result<Footer> {

@@ -5,6 +5,12 @@
 #[path = "../../format/tests/reading/built.rs"]
 #[allow(dead_code, reason = "a tool box of the tests of the format")]
 mod built;
+#[path = "../../format/tests/reading/forged.rs"]
+#[allow(dead_code, reason = "a tool box of the tests of the format")]
+mod forged;
+#[path = "../../format/tests/reading/tables.rs"]
+#[allow(dead_code, reason = "a tool box of the tests of the format")]
+mod tables;
 
 use std::ops::ControlFlow;
 

@@ -1,7 +1,7 @@
 //! [`Records`]: whether `.rec` members and the index say the same.
 //!
 //! **Invariants.** Records are compared part by part, in the order in which the index lists them, so that at the end
-//! each row of PARTS, PIECES and BLOBS was met by one record. Memory is that of one `.rec`.
+//! each row of PARTS, PIECES and BLOBS was met by one record. Memory is that of one item of a record.
 //!
 //! *Not here:* the hash of the member (`walk`).
 
@@ -9,15 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Place, Reach};
-use crate::codec::Cursor;
+use crate::codec::unknown;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::index::write::segments;
+use crate::index::segments::Segments;
 use crate::index::{BlobRow, MemberKind, PartRow, PieceKind, PieceRow, PlainRow, Stored};
-use crate::layout::MAX_DOCUMENT_BYTES;
 use crate::reader::Reader;
-use crate::recipe::{MAX_NOTE_BYTES, MAX_PARTS, Part, take_part, take_replay};
-use crate::records;
+use crate::recipe::{MAX_NOTE_BYTES, MAX_PARTS, Part, Range, take_part, take_replay_head, take_restart};
+use crate::records::Feed;
 use crate::tar;
 use crate::volume::Volume;
 
@@ -81,28 +80,22 @@ impl<'v> Records<'v> {
         self.pieces.lose();
     }
 
-    /// Compares the records of a member that begins at `begin`.
-    pub(super) fn compare(&mut self, place: &Place<'_>, begin: u64, content: &[u8], deep: Option<&Reader>) {
-        let opened = match records::open(content) {
-            Ok(opened) => opened,
-            Err(error) => {
-                self.skip();
-                return place.error(&error.at(begin), Reach::Nothing);
-            }
-        };
-        let mut cursor = Cursor::new(&opened, "records");
-        while !cursor.is_empty() {
-            let body = cursor.count(MAX_DOCUMENT_BYTES, "record").and_then(|bytes| cursor.take(bytes));
-            let digest = body.and_then(|body| Cursor::new(body, "record").digest().map(|digest| (digest, body)));
-            let (digest, body) = match digest {
-                Ok(found) => found,
-                Err(error) => {
-                    self.skip();
-                    return place.error(&error.at(begin), Reach::Nothing);
-                }
-            };
+    /// Compares the records of a member of `bytes` bytes whose content begins at `begin`.
+    pub(super) fn compare(&mut self, place: &Place<'_>, begin: u64, bytes: u64, deep: Option<&Reader>) {
+        let volume = self.volume;
+        let read = |at: u64, buffer: &mut [u8]| volume.read_at(at, buffer);
+        if let Err(error) = Feed::open(&read, begin, bytes).and_then(|feed| self.each(place, begin, feed, deep)) {
+            self.skip();
+            place.error(&error.at(begin), Reach::Nothing);
+        }
+    }
+
+    /// Compares one record after the other, and the next one where one differs.
+    fn each(&mut self, place: &Place<'_>, begin: u64, mut feed: Feed<'_>, deep: Option<&Reader>) -> Result<()> {
+        while feed.next()? {
+            let digest = feed.take(|cursor| cursor.digest())?;
             self.records = self.records.saturating_add(1);
-            let recorded = self.record(body);
+            let recorded = self.record(&mut feed, &digest);
             if recorded.is_err() {
                 self.skip();
             }
@@ -111,6 +104,7 @@ impl<'v> Records<'v> {
                 place.error(&error.at(begin), reach);
             }
         }
+        Ok(())
     }
 
     /// Whether the index has nothing that no record speaks of.
@@ -126,103 +120,117 @@ impl<'v> Records<'v> {
         }
     }
 
-    fn record(&mut self, body: &[u8]) -> Result<()> {
-        let mut cursor = Cursor::new(body, "record");
-        let (digest, bytes) = (cursor.digest()?, cursor.uvarint()?);
-        cursor.text(MAX_NOTE_BYTES, "note")?;
-        let found = self.volume.blob(&digest);
-        let row = found?.ok_or_else(|| differs(&digest, "there is no row of it"))?;
+    fn record(&mut self, feed: &mut Feed<'_>, digest: &Digest) -> Result<()> {
+        let bytes = feed.take(|cursor| cursor.uvarint())?;
+        feed.take(|cursor| cursor.text(MAX_NOTE_BYTES, "note").map(drop))?;
+        let found = self.volume.blob(digest);
+        let row = found?.ok_or_else(|| differs(digest, "there is no row of it"))?;
         if row.bytes != bytes {
-            return Err(differs(&digest, "the sizes differ"));
+            return Err(differs(digest, "the sizes differ"));
         }
-        self.recipe(&mut cursor, &row)?;
-        self.plain(&mut cursor, &row)?;
-        cursor.end()
+        self.recipe(feed, &row)?;
+        self.plain(feed, &row)?;
+        feed.end()
     }
 
-    fn recipe(&mut self, cursor: &mut Cursor<'_>, row: &BlobRow) -> Result<()> {
+    fn recipe(&mut self, feed: &mut Feed<'_>, row: &BlobRow) -> Result<()> {
         let wrong = |why| Err(differs(&row.digest, why));
-        match (cursor.u8()?, row.stored) {
+        match (feed.take(|cursor| cursor.u8())?, row.stored) {
             (0, Stored::Verbatim { file_offset }) => self.verbatim(row, file_offset),
             (1, Stored::Raw { position }) if self.parts.meets(position) => {
-                let made = self.parts(cursor, &row.digest)?;
+                let made = self.parts(feed, &row.digest)?;
                 if made == row.bytes { Ok(()) } else { wrong("its parts are not as long as it is") }
             }
             (2, Stored::Pieces { position }) if self.pieces.meets(position) => {
-                let count = cursor.count(MAX_PARTS, "pieces")?;
+                let count = feed.take(|cursor| cursor.count(MAX_PARTS, "pieces"))?;
                 for _ in 0..count {
-                    self.piece(cursor, &row.digest)?;
+                    self.piece(feed, &row.digest)?;
                 }
                 let made = self.pieces.end.saturating_sub(position);
                 if made == row.bytes { Ok(()) } else { wrong("its pieces are not as long as it is") }
             }
-            _ => wrong("it is stored in another way or place"),
+            (kind @ 0..=2, _) => wrong(&format!("it is stored in another way or place than recipe {kind} says")),
+            (other, _) => Err(unknown("record", "recipe", other.into())),
         }
     }
 
-    fn plain(&mut self, cursor: &mut Cursor<'_>, row: &BlobRow) -> Result<()> {
+    fn plain(&mut self, feed: &mut Feed<'_>, row: &BlobRow) -> Result<()> {
         let wrong = |why| Err(differs(&row.digest, why));
-        match (cursor.u8()?, row.plain) {
+        match (feed.take(|cursor| cursor.u8())?, row.plain) {
             (0, PlainRow::Own) | (1, PlainRow::Unknown) => Ok(()),
             (2, PlainRow::Listed { digest, bytes, position }) if self.parts.meets(position) => {
-                if (cursor.digest()?, cursor.uvarint()?) != (digest, bytes) {
+                if feed.take(|cursor| Ok((cursor.digest()?, cursor.uvarint()?)))? != (digest, bytes) {
                     return wrong("the plain forms differ");
                 }
-                let made = self.parts(cursor, &row.digest)?;
+                let made = self.parts(feed, &row.digest)?;
                 if made == bytes { Ok(()) } else { wrong("the parts of its plain form are not as long as it is") }
             }
-            _ => wrong("the plain forms differ"),
+            (0..=2, _) => wrong("the plain forms differ"),
+            (other, _) => Err(unknown("record", "plain form", other.into())),
         }
     }
 
     /// Compares a list of parts; says how many bytes they are.
-    fn parts(&mut self, cursor: &mut Cursor<'_>, blob: &Digest) -> Result<u64> {
+    fn parts(&mut self, feed: &mut Feed<'_>, blob: &Digest) -> Result<u64> {
         let begin = self.parts.end;
-        let count = cursor.count(MAX_PARTS, "parts")?;
+        let count = feed.take(|cursor| cursor.count(MAX_PARTS, "parts"))?;
         for _ in 0..count {
-            let part = take_part(cursor)?;
+            let part = feed.take(take_part)?;
             let row = self.volume.part_at(self.parts.end)?;
             if (row.position, row.part) != (self.parts.end, part) {
                 return Err(differs(blob, "the parts differ"));
             }
-            if let Part::Range(range) = part
-                && self.streams.get(&range.volume).is_some_and(|stream| range.offset.saturating_add(range.bytes) > *stream)
-            {
-                return Err(differs(blob, &format!("a part ends beyond the stream of volume {}", range.volume)));
-            }
-            if let Part::Range(range) = part
-                && self.last_volume.is_some_and(|last| range.volume > last)
-            {
-                return Err(differs(blob, &format!("there is no volume {} in the set", range.volume)));
+            if let Part::Range(range) = part {
+                self.range_is_there(blob, &range)?;
             }
             self.parts.advance(part.bytes());
         }
         Ok(self.parts.end.saturating_sub(begin))
     }
 
-    fn piece(&mut self, cursor: &mut Cursor<'_>, blob: &Digest) -> Result<()> {
-        let (kind, bytes) = (cursor.u8()?, cursor.uvarint()?);
-        match kind {
-            1 => {
+    /// Whether a range lies in the stream of a volume that there is, as far as is known.
+    fn range_is_there(&self, blob: &Digest, range: &Range) -> Result<()> {
+        if self.streams.get(&range.volume).is_some_and(|stream| range.offset.saturating_add(range.bytes) > *stream) {
+            return Err(differs(blob, &format!("a part ends beyond the stream of volume {}", range.volume)));
+        }
+        if self.last_volume.is_some_and(|last| range.volume > last) {
+            return Err(differs(blob, &format!("there is no volume {} in the set", range.volume)));
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, feed: &mut Feed<'_>, blob: &Digest) -> Result<()> {
+        match feed.take(|cursor| Ok((cursor.u8()?, cursor.uvarint()?)))? {
+            (1, bytes) => {
                 let row = self.volume.piece_at(self.pieces.end)?;
                 if !matches!(row.kind, PieceKind::Raw { position } if self.parts.meets(position)) {
                     return Err(differs(blob, "the pieces differ"));
                 }
-                let made = self.parts(cursor, blob)?;
+                let made = self.parts(feed, blob)?;
                 if made != bytes {
                     return Err(differs(blob, "a piece is not as long as it says"));
                 }
                 self.piece_row(blob, bytes, row.kind)
             }
-            2 => {
-                let rows = segments(&take_replay(cursor, bytes)?);
-                let made = rows.iter().fold(0u64, |sum, (bytes, _)| sum.saturating_add(*bytes));
-                if made != bytes {
-                    return Err(differs(blob, "the restarts of a piece do not cover it"));
-                }
-                rows.into_iter().try_for_each(|(bytes, kind)| self.piece_row(blob, bytes, kind))
+            (2, bytes) => self.replay(feed, blob, bytes),
+            (other, _) => Err(unknown("record", "piece", other.into())),
+        }
+    }
+
+    fn replay(&mut self, feed: &mut Feed<'_>, blob: &Digest, bytes: u64) -> Result<()> {
+        let begin = self.pieces.end;
+        let (replay, count) = feed.take(|cursor| take_replay_head(cursor, bytes))?;
+        let mut segments = Segments::new(&replay);
+        for _ in 0..count {
+            if let Some((bytes, kind)) = segments.push(feed.take(take_restart)?)? {
+                self.piece_row(blob, bytes, kind)?;
             }
-            other => Err(cursor.wrong(&format!("piece {other} is unknown"))),
+        }
+        let (last, kind) = segments.finish()?;
+        self.piece_row(blob, last, kind)?;
+        match self.pieces.end.saturating_sub(begin) == bytes {
+            true => Ok(()),
+            false => Err(differs(blob, "the restarts of a piece do not cover it")),
         }
     }
 

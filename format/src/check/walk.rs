@@ -246,21 +246,15 @@ impl<'c, 'a, 'v> Walk<'c, 'a, 'v> {
         }
     }
 
-    fn records(&mut self, row: &MemberRow, begin: u64, records: &mut Records<'_>) {
-        let read = crate::error::cap(row.bytes, MAX_DOCUMENT_BYTES, &row.name).and_then(|bytes| self.volume.read_vec(begin, bytes));
-        let content = match read {
-            Ok(content) => content,
-            Err(error) => {
-                records.skip();
-                return self.place().error(&error.at(begin), Reach::Nothing);
-            }
-        };
-        if !row.digest.matches(&content) {
+    fn records(&self, row: &MemberRow, begin: u64, records: &mut Records<'_>) {
+        if let Err(error) = crate::error::cap(row.bytes, MAX_DOCUMENT_BYTES, &row.name) {
             records.skip();
-            let what = format!("{}: its SHA-256 is not that of the index", row.name);
-            return self.place().damage(begin, row.bytes, &what);
+            return self.place().error(&error.at(begin), Reach::Nothing);
         }
-        records.compare(&self.place(), begin, &content, self.check.reader.as_ref());
+        match self.content(begin, row.bytes, &row.digest, &row.name, Reach::Nothing) {
+            true => records.compare(&self.place(), begin, row.bytes, self.check.reader.as_ref()),
+            false => records.skip(),
+        }
     }
 
     /// Whether members and frames account for everything up to the index.

@@ -163,7 +163,7 @@ impl Row for PartRow {
                     advance(run.offset, bytes, Self::NAME)?;
                     Part::Run(run)
                 }
-                other => return Err(kind.wrong(&format!("part {other} is unknown"))),
+                other => return Err(kind.unknown("part", other.into())),
             };
             decoded.push(Self { position, part });
             position = advance(position, bytes, Self::NAME)?;
@@ -225,7 +225,7 @@ fn piece(all: &mut [Cursor<'_>; 9]) -> Result<(u64, PieceKind)> {
             PieceKind::Replay { encoder, parameters: parameters.take(length)?.to_vec(), segment: segment()? }
         }
         3 => PieceKind::Restart { segment: segment()? },
-        other => return Err(kind.wrong(&format!("piece {other} is unknown"))),
+        other => return Err(kind.unknown("piece", other.into())),
     };
     Ok((bytes, kind))
 }
@@ -257,7 +257,7 @@ impl Row for BlobRow {
                 0 => Stored::Verbatim { file_offset: at },
                 1 => Stored::Raw { position: at },
                 2 => Stored::Pieces { position: at },
-                other => return Err(kind.wrong(&format!("blob kind {other} is unknown"))),
+                other => return Err(kind.unknown("blob kind", other.into())),
             };
             let plain = match plain.u8()? {
                 0 => PlainRow::Own,
@@ -267,7 +267,7 @@ impl Row for BlobRow {
                     bytes: size(plain_size.uvarint()?, Self::NAME)?,
                     position: size(plain_position.uvarint()?, Self::NAME)?,
                 },
-                other => return Err(plain.wrong(&format!("plain form {other} is unknown"))),
+                other => return Err(plain.unknown("plain form", other.into())),
             };
             decoded.push(Self { digest, bytes, stored, plain });
         }

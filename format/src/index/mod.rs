@@ -8,6 +8,7 @@
 pub(crate) mod decode;
 mod directory;
 pub mod read;
+pub(crate) mod segments;
 pub mod write;
 
 pub use directory::Directory;
@@ -216,7 +217,7 @@ impl MemberKind {
         [Self::Header, Self::Text, Self::Blob, Self::Pack, Self::Records, Self::Other, Self::Parity]
             .into_iter()
             .find(|kind| kind.code() == code)
-            .ok_or_else(|| Error::damaged(format!("index: member kind {code} is unknown")))
+            .ok_or_else(|| crate::codec::unknown("MEMBERS", "member kind", code.into()))
     }
 }
 

@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{BLOCK_BYTES, BlobRow, DIRECTORY_TAG, FrameRow, MemberRow, PieceKind, PieceRow, PlainRow, Segment, Stored, table};
+use super::segments::Segments;
+use super::{BLOCK_BYTES, BlobRow, DIRECTORY_TAG, FrameRow, MemberRow, PieceKind, PieceRow, PlainRow, Stored, table};
 use crate::codec::{length, put_bytes, put_digest, put_uvarint, put_zigzag};
 use crate::digest::Digest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame;
-use crate::recipe::{Part, Piece, Plain, Recipe, Record, Replay};
+use crate::recipe::{Part, Piece, Plain, Recipe, Record};
 
 /// The level at which blocks are compressed.
 const LEVEL: i32 = 6;
@@ -103,8 +104,13 @@ impl IndexWriter {
             Plain::Unknown => PlainRow::Unknown,
             Plain::Listed { digest, bytes, parts } => PlainRow::Listed { digest: *digest, bytes: *bytes, position: self.add_parts(parts)? },
         };
-        self.blobs.insert(record.digest, BlobRow { digest: record.digest, bytes: record.bytes, stored, plain });
+        self.blob(BlobRow { digest: record.digest, bytes: record.bytes, stored, plain });
         Ok(())
+    }
+
+    /// A blob whose parts and pieces are here.
+    pub(crate) fn blob(&mut self, row: BlobRow) {
+        self.blobs.insert(row.digest, row);
     }
 
     /// Whether there is a record of this blob.
@@ -113,30 +119,45 @@ impl IndexWriter {
         self.blobs.contains_key(digest)
     }
 
+    /// Where the next part will be in PARTS.
+    pub(crate) fn parts_position(&self) -> u64 {
+        self.parts_position
+    }
+
+    /// Where the next piece will be in PIECES.
+    pub(crate) fn pieces_position(&self) -> u64 {
+        self.pieces_position
+    }
+
     fn add_parts(&mut self, parts: &[Part]) -> Result<u64> {
         let position = self.parts_position;
-        for part in parts {
-            if self.parts.begin_row(Key::Number(self.parts_position))? {
-                self.range_end = 0;
-            }
-            let [bytes, kind, volume, offset, digest, plain] = self.parts.columns();
-            put_uvarint(bytes, part.bytes());
-            match part {
-                Part::Range(range) => {
-                    kind.push(0);
-                    put_uvarint(volume, range.volume.into());
-                    put_zigzag(offset, range.offset.cast_signed().wrapping_sub(self.range_end.cast_signed()));
-                    self.range_end = range.offset.saturating_add(range.bytes);
-                }
-                Part::Run(run) => {
-                    kind.push(1);
-                    put_digest(digest, &run.digest);
-                    put_uvarint(plain, run.offset);
-                }
-            }
-            self.parts_position = self.parts_position.saturating_add(part.bytes());
-        }
+        parts.iter().try_for_each(|part| self.part(part))?;
         Ok(position)
+    }
+
+    /// The next part.
+    pub(crate) fn part(&mut self, part: &Part) -> Result<()> {
+        let end = moved_on(self.parts_position, part.bytes())?;
+        if self.parts.begin_row(Key::Number(self.parts_position))? {
+            self.range_end = 0;
+        }
+        let [bytes, kind, volume, offset, digest, plain] = self.parts.columns();
+        put_uvarint(bytes, part.bytes());
+        match part {
+            Part::Range(range) => {
+                kind.push(0);
+                put_uvarint(volume, range.volume.into());
+                put_zigzag(offset, range.offset.cast_signed().wrapping_sub(self.range_end.cast_signed()));
+                self.range_end = range.offset.saturating_add(range.bytes);
+            }
+            Part::Run(run) => {
+                kind.push(1);
+                put_digest(digest, &run.digest);
+                put_uvarint(plain, run.offset);
+            }
+        }
+        self.parts_position = end;
+        Ok(())
     }
 
     fn add_pieces(&mut self, pieces: &[Piece]) -> Result<u64> {
@@ -145,19 +166,26 @@ impl IndexWriter {
             match piece {
                 Piece::Raw(parts) => {
                     let kind = PieceKind::Raw { position: self.add_parts(parts)? };
-                    self.add_piece(piece.bytes()?, kind)?;
+                    self.piece(piece.bytes()?, kind)?;
                 }
                 Piece::Replay(replay) => {
-                    for (bytes, kind) in segments(replay) {
-                        self.add_piece(bytes, kind)?;
+                    let mut segments = Segments::new(replay);
+                    for restart in &replay.restarts {
+                        if let Some((bytes, kind)) = segments.push(*restart)? {
+                            self.piece(bytes, kind)?;
+                        }
                     }
+                    let (bytes, kind) = segments.finish()?;
+                    self.piece(bytes, kind)?;
                 }
             }
         }
         Ok(position)
     }
 
-    fn add_piece(&mut self, bytes: u64, kind: PieceKind) -> Result<()> {
+    /// The next piece, or the next stretch of a replay.
+    pub(crate) fn piece(&mut self, bytes: u64, kind: PieceKind) -> Result<()> {
+        let end = moved_on(self.pieces_position, bytes)?;
         let row = PieceRow { position: self.pieces_position, bytes, kind };
         self.pieces.begin_row(Key::Number(row.position))?;
         let [output, kind, position, encoder, parameters, offset, plain, bits, check] = self.pieces.columns();
@@ -185,7 +213,7 @@ impl IndexWriter {
             bits.push(segment.bits);
             check.extend(segment.check.to_le_bytes());
         }
-        self.pieces_position = self.pieces_position.saturating_add(bytes);
+        self.pieces_position = end;
         Ok(())
     }
 
@@ -246,34 +274,17 @@ impl IndexWriter {
 /// What a row of BLOBS takes at the most.
 const BLOB_BOUND: u64 = 65 + 10 + 1 + 10 + 1 + 65 + 10 + 10;
 
+/// `position` moved on by a row of `bytes` bytes. A reader takes no other rows.
+fn moved_on(position: u64, bytes: u64) -> Result<u64> {
+    let end = position.checked_add(bytes).filter(|end| i64::try_from(*end).is_ok() && bytes > 0);
+    end.ok_or_else(|| Error::damaged("record: a length is out of bounds"))
+}
+
 /// The bytes that rows of `plain` bytes take at the most, in blocks and in the directory.
 fn blocks_bound(plain: u64) -> u64 {
     let block = u64::try_from(BLOCK_BYTES).unwrap_or(u64::MAX);
     let blocks = plain.div_ceil(block).saturating_add(1);
     frame::bound(plain).saturating_add(blocks.saturating_mul(BLOCK_OVERHEAD.saturating_add(ENTRY_BOUND)))
-}
-
-/// A replay as rows: one for each stretch between restarts.
-pub(crate) fn segments(replay: &Replay) -> Vec<(u64, PieceKind)> {
-    let mut rows = Vec::new();
-    let ends = replay.restarts.iter().skip(1).map(|next| (next.plain_offset, next.output_bit));
-    let ends = ends.chain([(replay.plain_bytes, replay.bytes.saturating_mul(8))]);
-    for (restart, (plain_end, bit_end)) in replay.restarts.iter().zip(ends) {
-        let [bits, ..] = (restart.output_bit & 7).to_le_bytes();
-        let segment = Segment {
-            plain_offset: replay.plain_offset.saturating_add(restart.plain_offset),
-            plain_bytes: plain_end.saturating_sub(restart.plain_offset),
-            bits,
-            check: restart.check,
-        };
-        let bytes = (bit_end >> 3).saturating_sub(restart.output_bit >> 3);
-        let kind = match rows.is_empty() {
-            true => PieceKind::Replay { encoder: replay.encoder, parameters: replay.parameters.clone(), segment },
-            false => PieceKind::Restart { segment },
-        };
-        rows.push((bytes, kind));
-    }
-    rows
 }
 
 enum Key {

@@ -3,7 +3,7 @@
 use super::{FRAME_MAGIC, MAX_DEPTH, MAX_FRAME_BYTES, MAX_PREFIX_BYTES};
 use crate::codec::{Cursor, length, put_digest, put_uvarint};
 use crate::digest::{Digest, Hasher};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::recipe::Run;
 
 /// How a frame is compressed.
@@ -128,10 +128,14 @@ impl FrameHeader {
         if plain_bytes == 0 || u64::from(plain_bytes) > MAX_FRAME_BYTES {
             return Err(cursor.wrong("its plain length is out of bounds"));
         }
+        if stored_bytes == 0 || u64::from(stored_bytes) > MAX_FRAME_BYTES.saturating_mul(2) {
+            return Err(cursor.wrong("its stored length is out of bounds"));
+        }
         let codec = match (codec, depth) {
             (1, 0) => Codec::Zstd,
             (2, 1..=MAX_DEPTH) => Codec::Prefix { depth, runs: prefix_runs(&mut cursor)? },
-            _ => return Err(Error::new(Kind::Unsupported, format!("frame header: codec {codec} with depth {depth} is unknown"))),
+            (1 | 2, _) => return Err(cursor.wrong(&format!("codec {codec} has no prefix of depth {depth}"))),
+            _ => return Err(cursor.unknown("codec", codec.into())),
         };
         cursor.end()?;
         Ok(Self { codec, stored_bytes, plain_bytes, digest })

@@ -123,7 +123,7 @@ impl ParityHeader {
         let mut cursor = fields(fixed)?;
         let code = cursor.u16()?;
         if code != CODE_LEOPARD {
-            return Err(Error::new(Kind::Unsupported, format!("OCM.PARITY: its code is {code}, which this version does not have")));
+            return Err(cursor.unknown("code", code.into()));
         }
         cursor.zeros(2)?;
         let (data, parity) = (cursor.u32()?, cursor.u32()?);

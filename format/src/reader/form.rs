@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::frames::{Chunk, Content};
 use super::line::is_made_whole;
 use super::{Inner, Located};
+use crate::codec::unknown;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::index::{BlobRow, FrameRow, PieceKind, PlainRow, Stored};
@@ -327,7 +328,7 @@ impl Inner {
                 let (codec, prefix) = self.prefix(set, volume, row, steps)?;
                 self.frames.frame(volume, row, Some((&codec, &prefix)))
             }
-            other => Err(volume.placed(Error::new(Kind::Unsupported, format!("frame: codec {other} is unknown")).at(row.file_offset))),
+            other => Err(volume.placed(unknown("frame", "codec", other.into()).at(row.file_offset))),
         }
     }
 }

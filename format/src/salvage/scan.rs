@@ -2,29 +2,33 @@
 //!
 //! **Invariants.** A member counts if its tar header regenerates. A frame has its place in the stream only if every frame before it was
 //! met; from a frame header on that cannot be read, frames are passed over, and blobs that stand by themselves go on. Memory is that of
-//! the index, and of one `.rec`.
+//! the index, and of notes up to a limit.
 //!
 //! *Not here:* whether frames are sound: who reads one verifies it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::record;
 use crate::codec::{Cursor, length};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, cap};
 use crate::index::FrameRow;
 use crate::index::write::{Index, IndexWriter};
-use crate::layout::{FRAME_MAGIC, FrameHeader, HEADER_OFFSET, Header, MAX_DOCUMENT_BYTES, MAX_PACK_BYTES, MAX_VERBATIM_BYTES};
+use crate::layout::{FRAME_MAGIC, FrameHeader, HEADER_OFFSET, Header, MAX_PACK_BYTES, MAX_VERBATIM_BYTES};
 use crate::recipe::{Plain, Recipe, Record};
-use crate::records;
+use crate::records::Feed;
 use crate::tar;
 use crate::volume::{Ends, read_exact};
 
 /// The longest header of a frame.
 const MAX_FRAME_HEADER_BYTES: u64 = 1 << 20;
-/// How much is read at once while a member is looked for, in bytes.
-const SEARCH_BYTES: u64 = 1 << 20;
+/// How much is read at once while a member is looked for, in bytes: first, and at the most. Members that are hurt may be many.
+const SEARCH_BYTES: [u64; 2] = [4 << 10, 1 << 20];
+/// So many bytes of notes are kept of one file.
+const MOST_NOTE_BYTES: usize = 16 << 20;
 /// So many places are told of one file.
 const MOST_TOLD: usize = 20;
 
@@ -32,12 +36,14 @@ const MOST_TOLD: usize = 20;
 pub(super) struct Scan {
     pub(super) header: Header,
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     bytes: u64,
     index: IndexWriter,
     /// Where blobs that stand by themselves lie, with their sizes.
     verbatim: BTreeMap<Digest, (u64, u64)>,
     notes: Vec<(Digest, String)>,
+    note_bytes: usize,
+    notes_lost: bool,
     lost: Vec<Error>,
     /// Where the next frame is in the stream, if that is known.
     stream: Option<u64>,
@@ -65,11 +71,13 @@ impl Scan {
         Ok(Self {
             header,
             path: path.to_owned(),
-            file,
+            file: Arc::new(file),
             bytes: file_bytes,
             index: IndexWriter::default(),
             verbatim: BTreeMap::new(),
             notes: Vec::new(),
+            note_bytes: 0,
+            notes_lost: false,
             lost: Vec::new(),
             stream: Some(0),
             group: 0,
@@ -131,9 +139,10 @@ impl Scan {
             self.lose(at, "no member begins here");
         }
         self.gap = true;
-        let mut from = begin;
+        let (mut from, [mut most, limit]) = (begin, SEARCH_BYTES);
         while from.saturating_add(tar::BLOCK) <= self.bytes {
-            let bytes = SEARCH_BYTES.min(self.bytes.saturating_sub(from));
+            let bytes = most.min(self.bytes.saturating_sub(from));
+            most = most.saturating_mul(2).min(limit);
             let mut blocks = vec![0u8; usize::try_from(bytes.saturating_sub(bytes % tar::BLOCK)).unwrap_or_default()];
             if read_exact(&self.file, from, &mut blocks).is_ok() {
                 let (found, _) = blocks.as_chunks::<512>();
@@ -229,40 +238,36 @@ impl Scan {
     fn records(&mut self, number: &str, begin: u64, bytes: u64) -> Result<()> {
         self.follows(number, false);
         (self.group, self.has_pack) = (number.parse().unwrap_or(self.group.saturating_add(1)), false);
-        let opened = self.content(begin, bytes, MAX_DOCUMENT_BYTES).and_then(|content| records::open(&content));
-        let opened = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                self.lose(begin, error.message());
-                return Ok(());
-            }
-        };
-        let mut cursor = Cursor::new(&opened, "records");
-        while !cursor.is_empty() {
-            match Record::decode(&mut cursor) {
-                Ok(record) => self.record(record)?,
-                Err(error) => {
-                    self.lose(begin, error.message());
-                    break;
-                }
+        let file = Arc::clone(&self.file);
+        let read = |at: u64, buffer: &mut [u8]| read_exact(&file, at, buffer);
+        if let Err(error) = self.each_record(|| Feed::open(&read, begin, bytes)) {
+            self.lose(begin, error.message());
+        }
+        Ok(())
+    }
+
+    fn each_record<'f>(&mut self, open: impl FnOnce() -> Result<Feed<'f>>) -> Result<()> {
+        let mut feed = open()?;
+        while feed.next()? {
+            let stands = |digest: &Digest, size: u64| self.verbatim.get(digest).filter(|(_, bytes)| *bytes == size).map(|(at, _)| *at);
+            if let Some((digest, note)) = record::take(&mut feed, &mut self.index, stands)?
+                && !note.is_empty()
+            {
+                self.note(digest, note);
             }
         }
         Ok(())
     }
 
-    fn record(&mut self, record: Record) -> Result<()> {
-        let offset = match (&record.recipe, self.verbatim.get(&record.digest)) {
-            (Recipe::Verbatim, Some((offset, bytes))) if *bytes == record.bytes => *offset,
-            (Recipe::Verbatim, _) => return Ok(()), // That it is hurt was said.
-            _ => 0,
-        };
-        if !self.index.has(&record.digest) {
-            self.index.record(&record, offset)?;
+    /// Keeps a note, unless there are too many bytes of them.
+    fn note(&mut self, digest: Digest, note: String) {
+        let bytes = self.note_bytes.saturating_add(note.len());
+        if bytes <= MOST_NOTE_BYTES {
+            self.note_bytes = bytes;
+            self.notes.push((digest, note));
+        } else if !std::mem::replace(&mut self.notes_lost, true) {
+            self.lose(0, "the notes of its blobs are longer than 16 MiB: not all of them are told");
         }
-        if !record.note.is_empty() {
-            self.notes.push((record.digest, record.note));
-        }
-        Ok(())
     }
 
     fn content(&self, begin: u64, bytes: u64, limit: u64) -> Result<Vec<u8>> {

@@ -6,12 +6,15 @@ use ocm_format::digest::Digest;
 use ocm_format::frame;
 use ocm_format::index::write::IndexWriter;
 use ocm_format::index::{FrameRow, MemberKind, MemberRow};
-use ocm_format::layout::{self, Codec, FLAG_LAST, FLAG_SET, Footer, FrameHeader, Header, Id, Parent, VolumeKind};
+use ocm_format::layout::{Codec, FrameHeader, Header, Id, Parent, VolumeKind};
 use ocm_format::recipe::{Part, Piece, Plain, Range, Recipe, Record, Run};
 use ocm_format::records;
 use ocm_format::set::{IndexEntry, Lineage, Needs, SetManifest, VolumeEntry};
 use ocm_format::tar;
 use zstd::zstd_safe::{CCtx, CParameter};
+
+use super::forged::Forged;
+use super::tables;
 
 const CAP: u64 = 16 << 20;
 const TIME: u64 = 1_700_000_000;
@@ -65,22 +68,31 @@ impl Built {
 
     /// Stores frames as a pack; they begin in the stream where the ones before end.
     pub(crate) fn pack(&mut self, frames: &[NewFrame<'_>]) -> &mut Self {
-        let mut content = Vec::new();
-        let mut digests = Vec::new();
-        let begin = self.out.len() as u64 + 512;
-        let mut patch = false;
-        for frame in frames {
+        let stored = frames.iter().map(|frame| {
             let (codec, stored) = match &frame.prefix {
                 None => (Codec::Zstd, frame::compress(frame.plain, 3).expect("compressed")),
                 Some((runs, bytes)) => (Codec::Prefix { depth: 1, runs: runs.clone() }, compress_after(frame.plain, bytes)),
             };
-            patch |= frame.prefix.is_some();
-            let digest = codec.digest(&stored);
-            let sizes = (stored.len() as u32, frame.plain.len() as u32);
-            content.extend(FrameHeader { codec, stored_bytes: sizes.0, plain_bytes: sizes.1, digest }.encode());
+            (codec, stored, frame.plain.len() as u32)
+        });
+        self.stored_pack(stored.collect(), |_| ())
+    }
+
+    /// Stores frames that are compressed already, each with what is said of its plain length; `change` has its way with their rows.
+    pub(crate) fn stored_pack(&mut self, frames: Vec<(Codec, Vec<u8>, u32)>, change: impl Fn(&mut FrameRow)) -> &mut Self {
+        let mut content = Vec::new();
+        let mut digests = Vec::new();
+        let begin = self.out.len() as u64 + 512;
+        let mut patch = false;
+        for (codec, stored, plain_bytes) in frames {
+            let (number, digest) = (codec.number(), codec.digest(&stored));
+            patch |= number == 2;
+            let sizes = (stored.len() as u32, plain_bytes);
+            content.extend(FrameHeader { codec, stored_bytes: sizes.0, plain_bytes, digest }.encode());
             let file_offset = begin + content.len() as u64;
-            let codec = if frame.prefix.is_some() { 2 } else { 1 };
-            let row = FrameRow { stream_offset: self.stream, plain_bytes: sizes.1, file_offset, stored_bytes: sizes.0, codec, digest };
+            let (stream_offset, codec) = (self.stream, number);
+            let mut row = FrameRow { stream_offset, plain_bytes, file_offset, stored_bytes: sizes.0, codec, digest };
+            change(&mut row);
             self.index.frame(&row).expect("a row");
             self.stream += u64::from(sizes.1);
             digests.extend_from_slice(digest.bytes());
@@ -105,60 +117,49 @@ impl Built {
     }
 
     pub(crate) fn records(&mut self, records: &[(Record, u64)]) -> &mut Self {
+        self.rows(records);
+        self.rec(&records::close(records.iter().map(|(record, _)| record)).expect("closed"))
+    }
+
+    /// Puts blobs into the index alone.
+    pub(crate) fn rows(&mut self, records: &[(Record, u64)]) -> &mut Self {
         for (record, file_offset) in records {
             self.index.record(record, *file_offset).expect("a row");
         }
-        let content = records::close(records.iter().map(|(record, _)| record)).expect("closed");
-        self.member(&format!("packs/{:06}.rec", self.groups), MemberKind::Records, &content);
+        self
+    }
+
+    /// Ends the group with a `.rec` of this content, of which the index knows nothing.
+    pub(crate) fn rec(&mut self, content: &[u8]) -> &mut Self {
+        self.member(&format!("packs/{:06}.rec", self.groups), MemberKind::Records, content);
         self.groups += 1;
         self
     }
 
     /// Ends the volume and writes it into `folder`; gives the set root.
     pub(crate) fn write(self, folder: &Path) -> Digest {
+        self.forged().write(folder).1
+    }
+
+    /// Ends the volume, so that it can be changed before it is sealed.
+    pub(crate) fn forged(self) -> Forged {
         let index = self.index.finish().expect("an index");
-        let mut out = self.out;
-        let index_offset = out.len() as u64 + 512;
-        tar::put_member(&mut out, "OCM.INDEX", &index.bytes, TIME).expect("a member");
-        let tail_begin = index_offset as usize + index.bytes.len();
-        let root = layout::volume_root(&self.header.encode(), &index.directory, self.stream);
-        let before = out.len() as u64;
-        let documents = |set: &[u8]| {
-            let mut documents = Vec::new();
-            for (name, content) in [("oci-layout", &b"{}"[..]), ("index.json", INDEX_JSON), ("SET.json", set)] {
-                tar::put_member(&mut documents, name, content, TIME).expect("a member");
-            }
-            documents
-        };
-        // The size of the file stands in SET.json, which is padded: a second round settles it.
-        let size = before + documents(&manifest(&self.header, 1_000_000, root)).len() as u64 + 2048;
-        let set = manifest(&self.header, size, root);
-        out.extend(documents(&set));
-        assert_eq!(out.len() as u64 + 2048, size);
-        let footer = Footer {
-            flags: FLAG_LAST | FLAG_SET,
-            set: self.header.set,
-            number: 1,
-            file_bytes: size,
-            index_offset,
-            index_bytes: index.bytes.len() as u64,
-            directory_bytes: index.directory_bytes,
-            directory: index.directory,
-            set_json_offset: (out.len() - tar::padded(set.len() as u64) as usize) as u64,
-            set_json_bytes: set.len() as u64,
-            set_json: Digest::of(&set),
-            tail: Digest::of(&out[tail_begin..]),
-            stream_bytes: self.stream,
-            root,
-        };
-        tar::put_member(&mut out, "OCM.FOOTER", &footer.encode(), TIME).expect("a member");
-        out.extend([0; 1024]);
-        std::fs::write(folder.join(format!("set-{}", self.header.set)), out).expect("written");
-        Digest::of(&set)
+        Forged {
+            header: self.header.encode(),
+            members: self.out,
+            tables: tables::open(&index),
+            stream: self.stream,
+            set: serde_json::from_slice(&manifest(&self.header)).expect("a document"),
+            index_json: INDEX_JSON.to_vec(),
+            time: TIME,
+            on_set: |_| (),
+            on_tail: |_| (),
+            on_footer: |_| (),
+        }
     }
 }
 
-fn manifest(header: &Header, bytes: u64, root: Digest) -> Vec<u8> {
+fn manifest(header: &Header) -> Vec<u8> {
     let parent = match header.parent {
         Parent::Set { id, root } => Some(ocm_format::set::ParentSet::Set { id, root, generation: header.generation - 1 }),
         Parent::None | Parent::Receipt { .. } => None,
@@ -173,7 +174,7 @@ fn manifest(header: &Header, bytes: u64, root: Digest) -> Vec<u8> {
         parent,
         ancestors: vec![],
         needs: Needs::default(),
-        volumes: vec![VolumeEntry { number: 1, bytes, root }],
+        volumes: vec![VolumeEntry { number: 1, bytes: 1, root: Digest::of(b"") }],
         index: IndexEntry { digest: Digest::of(INDEX_JSON), bytes: INDEX_JSON.len() as u64 },
         items: serde_json::json!([]),
         options: serde_json::json!({}),

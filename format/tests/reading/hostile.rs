@@ -1,5 +1,10 @@
 //! What other writers may make: patches and replays, and archives that lie.
 
+mod bombs;
+mod documents;
+mod places;
+mod tars;
+
 use std::io::Read;
 use std::path::Path;
 

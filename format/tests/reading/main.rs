@@ -1,8 +1,11 @@
 //! The reading side: what was written comes back, and what is wrong is said.
 
+mod apart;
 mod built;
 mod damage;
 mod elsewhere;
+mod forged;
+mod future;
 mod hostile;
 mod made;
 mod members;
@@ -11,3 +14,4 @@ mod restarts;
 mod round_trip;
 mod salvage;
 mod scan;
+mod tables;
