@@ -75,10 +75,10 @@ class Volume:
             at, end = member.offset_data, member.offset_data + member.size
             self.members[member.name] = at, member.size
             while at < end and re.match(r"packs/\d+\.p?zst$", member.name):
-                magic, length, name, stored, size = struct.unpack("<II4s4xII", self.read(at, 24))
-                check(magic == 0x184D2A57 and name == b"OCMF", "the frame header at byte %d is damaged", at)
-                self.starts.append(self.end), self.places.append(at)
-                self.end, at = self.end + size, at + 8 + length + stored
+                magic, length, name, stored, size, start = struct.unpack("<II4s4xIIQ", self.read(at, 32))
+                check((magic, name, start) == (0x184D2A57, b"OCMF", self.end), "the frame header at byte %d is damaged", at)
+                self.starts.append(start), self.places.append(at)
+                self.end, at = start + size, at + 8 + length + stored
             if member.name.endswith(".rec"):
                 records = Reader(unzstd(self.read(at + 32, end - at - 32, self.read(at, 32)), 1 << 26))
                 while records.tell() < records.getbuffer().nbytes:
@@ -103,11 +103,11 @@ class Volume:
         return size, parts, [lambda: parts, lambda: None, lambda: list(record.parts())][kind](), layer
     @functools.lru_cache(maxsize=16)
     def frame(self, at):
-        length, codec, stored, size, sha = struct.unpack("<4xI4xB3xII32s", self.read(at, 56))
+        length, codec, stored, size, sha = struct.unpack("<4xI4xB3xII8x32s", self.read(at, 64))
         check(max(size, stored >> 1, length) <= 1 << 24 and codec in (1, 2), "a frame has codec %d: not known", codec)
-        head = Reader(self.read(at + 8, length)[48:-4])
+        head = Reader(self.read(at + 8, length)[56:-4])
         data = self.read(at + 8 + length, stored, sha, head.getvalue())
-        runs = [(head.digest(), head.number(), head.number()) for _ in range(head.number() if codec == 2 else 0)]
+        runs = [(head.digest(), head.number(), head.number()) for _ in range(head.read(1) and head.number() if codec == 2 else 0)]
         with tempfile.NamedTemporaryFile() as prefix:
             for run in runs: check(run[2] < 1 << 22, "run"), prefix.writelines(self.set.plain(*run)), prefix.flush()
             data = unzstd(data, size, *["--patch-from=" + prefix.name] * bool(runs))

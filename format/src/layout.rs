@@ -35,7 +35,7 @@ pub const FOOTER_FROM_END: u64 = 1536;
 /// The skippable-frame magic of frame headers.
 pub const FRAME_MAGIC: u32 = 0x184D_2A57;
 /// A frame header with its 8 bytes of zstd framing, for codec 1.
-pub const FRAME_HEADER_BYTES: u64 = 60;
+pub const FRAME_HEADER_BYTES: u64 = 68;
 
 /// The smallest cap of a volume.
 pub const MIN_CAP: u64 = 64 << 10;

@@ -61,7 +61,7 @@ impl Volume {
         let ends = Ends::open(path)?;
         let (header, footer) = (ends.header, ends.footer?);
         let in_volume = |error: Error| error.in_volume(header.number).in_file(path);
-        let directory = read_directory(&ends.file, &footer).map_err(in_volume)?;
+        let directory = read_directory(&ends.file, &footer, Directory::parse).map_err(in_volume)?;
         let serial = cache.next_serial();
         let stamp = stamp(&ends.file);
         Ok(Self { file: ends.file, index: None, path: path.to_owned(), header, footer, directory, cache: Arc::clone(cache), serial, stamp })
@@ -83,7 +83,7 @@ impl Volume {
         }
         footer.index_offset = index_offset;
         let file = File::open(path).map_err(|error| Error::io(path, &error))?;
-        let directory = read_directory(&file, &footer).map_err(in_file)?;
+        let directory = read_directory(&file, &footer, Directory::parse).map_err(in_file)?;
         let serial = cache.next_serial();
         Ok(Self {
             file,
@@ -126,7 +126,7 @@ impl Volume {
             stream_bytes,
             root: none,
         };
-        let directory = read_directory(&index, &footer)?;
+        let directory = read_directory(&index, &footer, Directory::of_scan)?;
         let serial = cache.next_serial();
         Ok(Self { file, index: Some(index), path: path.to_owned(), header, footer, directory, cache: Arc::clone(cache), serial, stamp })
     }
@@ -367,7 +367,7 @@ fn check_places(footer: &Footer) -> Option<()> {
     (index_holds && set_holds && footer.directory_bytes <= footer.index_bytes).then_some(())
 }
 
-fn read_directory(file: &File, footer: &Footer) -> Result<Directory> {
+fn read_directory(file: &File, footer: &Footer, parse: fn(&[u8], u64) -> Result<Directory>) -> Result<Directory> {
     let bytes = crate::error::cap(footer.directory_bytes, layout::MAX_DOCUMENT_BYTES, "directory")?;
     let blocks = footer.index_bytes.saturating_sub(footer.directory_bytes);
     let offset = footer.index_offset.saturating_add(blocks);
@@ -376,7 +376,7 @@ fn read_directory(file: &File, footer: &Footer) -> Result<Directory> {
     if !footer.directory.matches(&buffer) {
         return Err(Error::damaged("directory: its SHA-256 is not that of the footer").at(offset));
     }
-    Directory::parse(&buffer, blocks).map_err(|error| error.at(offset))
+    parse(&buffer, blocks).map_err(|error| error.at(offset))
 }
 
 /// Compares a tar header with the one that must stand there.

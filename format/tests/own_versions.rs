@@ -8,7 +8,9 @@ use ocm_format::check;
 use ocm_format::digest::Digest;
 use ocm_format::layout::{Id, MAX_DEPTH};
 use ocm_format::reader::{self, Reader};
+use ocm_format::salvage::salvage;
 use ocm_format::set::{self, Lineage, Needs};
+use ocm_format::volume::Volume;
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
 
 const MEMORY: u64 = 1 << 20;
@@ -330,4 +332,25 @@ fn a_volume_that_is_gone_when_it_is_to_be_built_on_stops_the_run() {
     let stored = blobs(2).iter().try_for_each(|blob| set.add(new_blob(blob), &mut blob.1.as_slice()));
     let error = stored.and_then(|()| set.finish(closing()).map(drop)).expect_err("a volume is gone");
     assert!(error.to_string().contains("this volume, which is gone"), "{error}");
+}
+
+/// What salvage finds where no index is left: frames with a prefix are read by what stands before them.
+#[test]
+fn versions_come_out_of_volumes_without_indexes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = write(options(folder.path(), 256 << 10, 2), &blobs(4));
+    for (path, _) in &made.volumes {
+        let index = Volume::open(path).expect("a volume").footer().index_offset;
+        let mut bytes = std::fs::read(path).expect("bytes");
+        bytes[index as usize..].fill(0);
+        std::fs::write(path, bytes).expect("written");
+    }
+    let sets = set::scan(folder.path()).expect("a folder").sets;
+    let found = salvage(&sets, folder.path(), reader::Options::default()).expect("salvaged");
+    assert!(patches(&found.reader) > 0);
+    for (_, content) in blobs(4) {
+        let mut out = Vec::new();
+        found.reader.stream(&Digest::of(&content)).expect("a stream").read_to_end(&mut out).expect("read");
+        assert!(out == content);
+    }
 }

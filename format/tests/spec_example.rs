@@ -47,7 +47,7 @@ fn record() -> Record {
 }
 
 fn frame_header() -> FrameHeader {
-    FrameHeader { codec: Codec::Zstd, stored_bytes: 11, plain_bytes: 2, digest: Digest::of(b"frame") }
+    FrameHeader { codec: Codec::Zstd, stored_bytes: 11, plain_bytes: 2, stream_offset: 1 << 20, digest: Digest::of(b"frame") }
 }
 
 /// As the dumps of SPEC.md are written; lines of zeros are left out.

@@ -64,7 +64,7 @@ pub fn frame_header(bytes: &[u8]) {
 
 /// One frame header.
 pub fn frame_headers() -> Vec<Vec<u8>> {
-    vec![FrameHeader { codec: Codec::Zstd, stored_bytes: 11, plain_bytes: 2, digest: Digest::of(b"frame") }.encode()]
+    vec![FrameHeader { codec: Codec::Zstd, stored_bytes: 11, plain_bytes: 2, stream_offset: 7, digest: Digest::of(b"frame") }.encode()]
 }
 
 /// Decompresses a frame; the first two bytes say how long it claims to be.

@@ -155,9 +155,7 @@ fn check(volume: &Volume, batch: &Batch, buffer: &[u8], found: &mut Vec<Damage>)
 
 fn check_header(bytes: &[u8], row: &FrameRow, may_have_prefix: bool) -> Result<Codec> {
     let (header, used) = FrameHeader::decode(bytes)?;
-    let codec = header.codec.number();
-    let says = (codec, header.stored_bytes, header.plain_bytes, header.digest);
-    if used == bytes.len() && says == (row.codec, row.stored_bytes, row.plain_bytes, row.digest) && (codec == 1 || may_have_prefix) {
+    if used == bytes.len() && row.is_of(&header) && (row.codec == 1 || may_have_prefix) {
         return Ok(header.codec);
     }
     Err(Error::damaged("frame header: it is not the one of the index"))

@@ -61,11 +61,20 @@ pub(crate) struct Span {
 impl Directory {
     /// Reads a directory whose blocks take the first `blocks_bytes` bytes of `OCM.INDEX`.
     pub fn parse(bytes: &[u8], blocks_bytes: u64) -> Result<Self> {
+        Self::read(bytes, blocks_bytes, false)
+    }
+
+    /// Reads the directory of an index that a scan has made: its stream may begin with a gap.
+    pub(crate) fn of_scan(bytes: &[u8], blocks_bytes: u64) -> Result<Self> {
+        Self::read(bytes, blocks_bytes, true)
+    }
+
+    fn read(bytes: &[u8], blocks_bytes: u64, scanned: bool) -> Result<Self> {
         let mut cursor = Cursor::new(bytes, "directory");
         if cursor.array()? != DIRECTORY_TAG {
             return Err(cursor.wrong("its tag is wrong"));
         }
-        let mut reader = Reader { cursor, end: 0, directory: Self::default() };
+        let mut reader = Reader { cursor, scanned, end: 0, directory: Self::default() };
         let tables = reader.cursor.count(64, "tables of the directory")?;
         let mut before = 0;
         for _ in 0..tables {
@@ -100,6 +109,7 @@ impl<K: Ord + Copy> Table<K> {
 
 struct Reader<'a> {
     cursor: Cursor<'a>,
+    scanned: bool,
     end: u64,
     directory: Directory,
 }
@@ -132,7 +142,7 @@ impl Reader<'_> {
     /// Offsets and positions begin at 0.
     fn position(&mut self, first: bool) -> Result<u64> {
         let key = self.cursor.uvarint()?;
-        if first && key != 0 {
+        if first && key != 0 && !self.scanned {
             return Err(self.cursor.wrong("a table does not begin at 0"));
         }
         Ok(key)

@@ -16,6 +16,7 @@ pub use directory::Directory;
 use crate::codec::Cursor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::layout::FrameHeader;
 use crate::recipe::Part;
 
 /// The tag before a directory.
@@ -68,6 +69,15 @@ pub struct FrameRow {
     pub codec: u8,
     /// The SHA-256 of the zstd frame.
     pub digest: Digest,
+}
+
+impl FrameRow {
+    /// Whether it says the same as this frame header.
+    pub(crate) fn is_of(&self, header: &FrameHeader) -> bool {
+        let FrameHeader { codec, stored_bytes, plain_bytes, stream_offset, digest } = header;
+        let says = (codec.number(), *stored_bytes, *plain_bytes, *stream_offset, *digest);
+        says == (self.codec, self.stored_bytes, self.plain_bytes, self.stream_offset, self.digest)
+    }
 }
 
 /// A row of PARTS.

@@ -212,7 +212,8 @@ impl Volume {
     pub(crate) fn block<R: Row>(&self, number: usize) -> Result<Rows<R>> {
         let blocks = &R::table(self.directory()).blocks;
         let block = blocks.get(number).ok_or_else(|| Error::damaged(format!("{}: there is no block {number}", R::NAME)))?;
-        let next = blocks.get(number.saturating_add(1)).map(|next| next.key);
+        // What a scan has found may have gaps.
+        let next = blocks.get(number.saturating_add(1)).map(|next| next.key).filter(|_| !self.is_scanned());
         let offset = self.footer().index_offset.saturating_add(block.span.offset);
         let placed = |error: Error| self.placed(error.at(offset));
         let stored_bytes = crate::error::cap(block.span.stored_bytes.into(), super::MAX_BLOCK_BYTES.saturating_mul(2), "index block")?;

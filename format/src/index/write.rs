@@ -35,6 +35,7 @@ pub struct IndexWriter {
     parts_position: u64,
     pieces_position: u64,
     frame_end: u64,
+    stream_end: u64,
     range_end: u64,
 }
 
@@ -60,14 +61,19 @@ impl Default for IndexWriter {
             parts_position: 0,
             pieces_position: 0,
             frame_end: 0,
+            stream_end: 0,
             range_end: 0,
         }
     }
 }
 
 impl IndexWriter {
-    /// The next frame of the stream.
+    /// The next frame of the stream. What is lost before it, if anything is, ends a block.
     pub fn frame(&mut self, row: &FrameRow) -> Result<()> {
+        if row.stream_offset > self.stream_end {
+            self.frames.close_block()?;
+        }
+        self.stream_end = row.stream_offset.saturating_add(row.plain_bytes.into());
         if self.frames.begin_row(Key::Number(row.stream_offset))? {
             self.frame_end = 0;
         }

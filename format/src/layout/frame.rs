@@ -1,6 +1,6 @@
 //! [`FrameHeader`]: what stands before each frame, and what covers it (SPEC section 6).
 
-use super::{FRAME_MAGIC, MAX_DEPTH, MAX_FRAME_BYTES, MAX_PREFIX_BYTES};
+use super::{FRAME_HEADER_BYTES, FRAME_MAGIC, MAX_DEPTH, MAX_FRAME_BYTES, MAX_PREFIX_BYTES};
 use crate::codec::{Cursor, length, put_digest, put_uvarint};
 use crate::digest::{Digest, Hasher};
 use crate::error::Result;
@@ -48,21 +48,29 @@ impl Codec {
     #[must_use]
     pub fn hasher(&self) -> Hasher {
         let mut hasher = Hasher::sha256();
-        if let Self::Prefix { runs, .. } = self {
-            let mut bytes = Vec::new();
-            put_runs(&mut bytes, runs);
-            hasher.update(&bytes);
-        }
+        hasher.update(&self.prefix_bytes());
         hasher
     }
-}
 
-fn put_runs(out: &mut Vec<u8>, runs: &[Run]) {
-    put_uvarint(out, u64::try_from(runs.len()).unwrap_or(u64::MAX));
-    for run in runs {
-        put_digest(out, &run.digest);
-        put_uvarint(out, run.offset);
-        put_uvarint(out, run.bytes);
+    /// The length of the frame header, with its zstd framing.
+    #[must_use]
+    pub fn header_bytes(&self) -> u64 {
+        FRAME_HEADER_BYTES.saturating_add(length(&self.prefix_bytes()))
+    }
+
+    /// What the frame header says of the prefix.
+    fn prefix_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if let Self::Prefix { depth, runs } = self {
+            out.push(*depth);
+            put_uvarint(&mut out, u64::try_from(runs.len()).unwrap_or(u64::MAX));
+            for run in runs {
+                put_digest(&mut out, &run.digest);
+                put_uvarint(&mut out, run.offset);
+                put_uvarint(&mut out, run.bytes);
+            }
+        }
+        out
     }
 }
 
@@ -75,6 +83,8 @@ pub struct FrameHeader {
     pub stored_bytes: u32,
     /// Its plain length.
     pub plain_bytes: u32,
+    /// Where its plain bytes begin in the stream: so each frame has its place, whatever is left of those before it.
+    pub stream_offset: u64,
     /// The SHA-256 that covers it: [`Codec::digest`].
     pub digest: Digest,
 }
@@ -83,18 +93,13 @@ impl FrameHeader {
     /// The skippable frame, with its zstd framing.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let (depth, runs) = match &self.codec {
-            Codec::Zstd => (0, None),
-            Codec::Prefix { depth, runs } => (*depth, Some(runs)),
-        };
         let mut body = b"OCMF".to_vec();
-        body.extend([self.codec.number(), depth, 0, 0]);
+        body.extend([self.codec.number(), 0, 0, 0]);
         body.extend(self.stored_bytes.to_le_bytes());
         body.extend(self.plain_bytes.to_le_bytes());
+        body.extend(self.stream_offset.to_le_bytes());
         body.extend(self.digest.bytes());
-        if let Some(runs) = runs {
-            put_runs(&mut body, runs);
-        }
+        body.extend(self.codec.prefix_bytes());
         body.extend(crc32c::crc32c(&body).to_le_bytes());
         let mut out = FRAME_MAGIC.to_le_bytes().to_vec();
         out.extend(u32::try_from(length(&body)).unwrap_or(u32::MAX).to_le_bytes());
@@ -122,27 +127,34 @@ impl FrameHeader {
         if cursor.array()? != *b"OCMF" {
             return Err(cursor.wrong("its tag is wrong"));
         }
-        let (codec, depth) = (cursor.u8()?, cursor.u8()?);
-        cursor.zeros(2)?;
-        let (stored_bytes, plain_bytes, digest) = (cursor.u32()?, cursor.u32()?, cursor.sha256()?);
+        let codec = cursor.u8()?;
+        cursor.zeros(3)?;
+        let (stored_bytes, plain_bytes) = (cursor.u32()?, cursor.u32()?);
+        let (stream_offset, digest) = (cursor.u64()?, cursor.sha256()?);
         if plain_bytes == 0 || u64::from(plain_bytes) > MAX_FRAME_BYTES {
             return Err(cursor.wrong("its plain length is out of bounds"));
         }
         if stored_bytes == 0 || u64::from(stored_bytes) > MAX_FRAME_BYTES.saturating_mul(2) {
             return Err(cursor.wrong("its stored length is out of bounds"));
         }
-        let codec = match (codec, depth) {
-            (1, 0) => Codec::Zstd,
-            (2, 1..=MAX_DEPTH) => Codec::Prefix { depth, runs: prefix_runs(&mut cursor)? },
-            (1 | 2, _) => return Err(cursor.wrong(&format!("codec {codec} has no prefix of depth {depth}"))),
+        if stream_offset > u64::MAX >> 1 {
+            return Err(cursor.wrong("its place in the stream is out of bounds"));
+        }
+        let codec = match codec {
+            1 => Codec::Zstd,
+            2 => prefix(&mut cursor)?,
             _ => return Err(cursor.unknown("codec", codec.into())),
         };
         cursor.end()?;
-        Ok(Self { codec, stored_bytes, plain_bytes, digest })
+        Ok(Self { codec, stored_bytes, plain_bytes, stream_offset, digest })
     }
 }
 
-fn prefix_runs(cursor: &mut Cursor<'_>) -> Result<Vec<Run>> {
+fn prefix(cursor: &mut Cursor<'_>) -> Result<Codec> {
+    let depth = cursor.u8()?;
+    if !(1..=MAX_DEPTH).contains(&depth) {
+        return Err(cursor.wrong(&format!("a prefix of depth {depth} is out of bounds")));
+    }
     let count = cursor.count(MAX_PREFIX_BYTES, "runs of a prefix")?;
     let mut left = MAX_PREFIX_BYTES;
     let mut runs = Vec::new();
@@ -151,23 +163,32 @@ fn prefix_runs(cursor: &mut Cursor<'_>) -> Result<Vec<Run>> {
         left = left.checked_sub(run.bytes).ok_or_else(|| cursor.wrong("the prefix is too long"))?;
         runs.push(run);
     }
-    Ok(runs)
+    Ok(Codec::Prefix { depth, runs })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::FRAME_HEADER_BYTES;
     use super::*;
 
     #[test]
     fn frame_headers_come_back() {
-        let plain = FrameHeader { codec: Codec::Zstd, stored_bytes: 9, plain_bytes: 10, digest: Digest::of(b"x") };
+        let plain = FrameHeader { codec: Codec::Zstd, stored_bytes: 9, plain_bytes: 10, stream_offset: 77, digest: Digest::of(b"x") };
         let bytes = plain.encode();
         assert_eq!(length(&bytes), FRAME_HEADER_BYTES);
         assert_eq!(FrameHeader::decode(&bytes).expect("a header"), (plain.clone(), bytes.len()));
         let runs = vec![Run { digest: Digest::of(b"old"), offset: 3, bytes: 4 }];
         let patch = FrameHeader { codec: Codec::Prefix { depth: 2, runs }, ..plain };
         let bytes = patch.encode();
+        assert_eq!(length(&bytes), patch.codec.header_bytes());
         assert_eq!(FrameHeader::decode(&bytes).expect("a header"), (patch, bytes.len()));
+    }
+
+    #[test]
+    fn the_digest_of_a_frame_covers_all_that_is_said_of_its_prefix() {
+        let of = |depth, offset, bytes| {
+            let runs = vec![Run { digest: Digest::of(b"old"), offset, bytes }];
+            Codec::Prefix { depth, runs }.digest(b"stored")
+        };
+        assert!([of(2, 3, 4), of(1, 4, 4), of(1, 3, 5), Codec::Zstd.digest(b"stored")].iter().all(|other| *other != of(1, 3, 4)));
     }
 }

@@ -8,7 +8,7 @@
 use super::{FIXED_BYTES, HEADER_OFFSET, Id, put_version, seal, take_version};
 use crate::codec::{Cursor, length};
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result, cap};
+use crate::error::{Error, Result, cap};
 use crate::tar;
 
 /// The first bytes of `OCM.PARITY`.

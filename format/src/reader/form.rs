@@ -335,6 +335,9 @@ impl Inner {
 
 /// The header before the frame of `row`: it stands right after the frame before, or at the beginning of the pack.
 pub(crate) fn frame_header(volume: &Volume, row: &FrameRow) -> Result<FrameHeader> {
+    if volume.is_scanned() {
+        return header_before(volume, row);
+    }
     let mut begin = volume.member_at(row.file_offset)?.offset.saturating_add(tar::BLOCK);
     if let Some(before) = row.stream_offset.checked_sub(1) {
         let before = volume.frame_at(before)?;
@@ -346,8 +349,25 @@ pub(crate) fn frame_header(volume: &Volume, row: &FrameRow) -> Result<FrameHeade
     let bytes = crate::error::cap(bytes, MAX_FRAME_HEADER_BYTES, "frame header").map_err(placed)?;
     let content = volume.read_vec(begin, bytes)?;
     let (header, used) = FrameHeader::decode(&content).map_err(placed)?;
-    let agrees = (header.digest, header.stored_bytes, header.plain_bytes) == (row.digest, row.stored_bytes, row.plain_bytes);
-    if agrees && used == bytes { Ok(header) } else { Err(wrong()) }
+    if row.is_of(&header) && used == bytes { Ok(header) } else { Err(wrong()) }
+}
+
+/// The same where nobody says what stands before the frame: it ends where the frame begins.
+fn header_before(volume: &Volume, row: &FrameRow) -> Result<FrameHeader> {
+    for reach in [4 << 10, 64 << 10, MAX_FRAME_HEADER_BYTES] {
+        let begin = row.file_offset.saturating_sub(reach);
+        let bytes = crate::error::cap(row.file_offset.saturating_sub(begin), MAX_FRAME_HEADER_BYTES, "frame header")?;
+        let content = volume.read_vec(begin, bytes)?;
+        let header = |at: usize| {
+            let content = content.get(at..)?;
+            let header = FrameHeader::decode(content).ok().filter(|(_, used)| *used == content.len());
+            header.map(|(header, _)| header).filter(|header| row.is_of(header))
+        };
+        if let Some(header) = (0..content.len()).rev().find_map(header) {
+            return Ok(header);
+        }
+    }
+    Err(volume.placed(Error::damaged("frame header: it is lost").at(row.file_offset)))
 }
 
 fn beyond(form: &Form, at: u64) -> Error {

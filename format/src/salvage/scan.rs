@@ -1,8 +1,7 @@
 //! [`Scan`]: one file, walked member by member without its index.
 //!
-//! **Invariants.** A member counts if its tar header regenerates. A frame has its place in the stream only if every frame before it was
-//! met; from a frame header on that cannot be read, frames are passed over, and blobs that stand by themselves go on. Memory is that of
-//! the index, and of notes up to a limit.
+//! **Invariants.** A member counts if its tar header regenerates. A frame says itself where it is in the stream: where a header cannot be
+//! read, the next one is looked for, and all frames but that one count. Memory is that of the index, and of notes up to a limit.
 //!
 //! *Not here:* whether frames are sound: who reads one verifies it.
 
@@ -31,6 +30,8 @@ const SEARCH_BYTES: [u64; 2] = [4 << 10, 1 << 20];
 const MOST_NOTE_BYTES: usize = 16 << 20;
 /// So many places are told of one file.
 const MOST_TOLD: usize = 20;
+/// So many places that look like a frame header are tried in one stretch.
+const MOST_TRIES: usize = 1000;
 
 /// One file under the walk.
 pub(super) struct Scan {
@@ -45,14 +46,8 @@ pub(super) struct Scan {
     note_bytes: usize,
     notes_lost: bool,
     lost: Vec<Error>,
-    /// Where the next frame is in the stream, if that is known.
-    stream: Option<u64>,
-    /// The last number of a group that was closed.
-    group: u64,
-    /// Whether the pack of the next group was met.
-    has_pack: bool,
-    /// Whether something was passed over that may have been a pack.
-    gap: bool,
+    /// Where the last frame ends in the stream.
+    stream_end: u64,
 }
 
 /// What a walk has found.
@@ -79,10 +74,7 @@ impl Scan {
             note_bytes: 0,
             notes_lost: false,
             lost: Vec::new(),
-            stream: Some(0),
-            group: 0,
-            has_pack: false,
-            gap: false,
+            stream_end: 0,
         })
     }
 
@@ -101,8 +93,9 @@ impl Scan {
             let record = Record { digest, bytes, note: String::new(), recipe: Recipe::Verbatim, plain: Plain::Own };
             self.index.record(&record, offset)?;
         }
-        let Self { header, index, notes, lost, .. } = self;
-        Ok(Found { header, index: index.finish()?, stream_bytes: self.stream.unwrap_or(u64::MAX), notes, lost })
+        let Self { header, index, notes, lost, stream_end, .. } = self;
+        let stream_bytes = if lost.is_empty() { stream_end } else { u64::MAX };
+        Ok(Found { header, index: index.finish()?, stream_bytes, notes, lost })
     }
 
     /// The member at `at`; where the next one begins, or `None` where this is no member.
@@ -115,8 +108,8 @@ impl Scan {
         let begin = at.saturating_add(tar::BLOCK);
         let next = begin.saturating_add(tar::padded(bytes));
         match name.strip_prefix("packs/").and_then(|name| name.split_once('.')) {
-            Some((number, "rec")) => self.records(number, begin, bytes)?,
-            Some((number, "zst" | "pzst")) if bytes <= MAX_PACK_BYTES => self.pack(number, begin, begin.saturating_add(bytes))?,
+            Some((_, "rec")) => self.records(begin, bytes),
+            Some((_, "zst" | "pzst")) if bytes <= MAX_PACK_BYTES => self.frames(begin, begin.saturating_add(bytes))?,
             _ => {}
         }
         if let Some(hex) = name.strip_prefix("blobs/sha256/") {
@@ -138,7 +131,19 @@ impl Scan {
         if !self.is_end(at) {
             self.lose(at, "no member begins here");
         }
-        self.gap = true;
+        let next = self.next_member(begin)?;
+        let mut from = begin;
+        while from < next {
+            from = match self.hidden_pack(from)? {
+                Some(end) => end,
+                None => self.next_frame(from.saturating_add(1), next),
+            };
+        }
+        Ok(next)
+    }
+
+    /// Where the next member begins; the end of the file without one.
+    fn next_member(&self, begin: u64) -> Result<u64> {
         let (mut from, [mut most, limit]) = (begin, SEARCH_BYTES);
         while from.saturating_add(tar::BLOCK) <= self.bytes {
             let bytes = most.min(self.bytes.saturating_sub(from));
@@ -168,37 +173,45 @@ impl Scan {
         while let Ok((header, taken)) = self.frame_header(end) {
             end = self.frame(&header, end.saturating_add(taken))?;
         }
-        self.has_pack |= end > begin;
         Ok((end > begin).then_some(end))
     }
 
-    fn pack(&mut self, number: &str, begin: u64, end: u64) -> Result<()> {
-        self.follows(number, true);
-        self.has_pack = true;
-        let mut at = begin;
+    /// Takes the frames from `at` to `end`; where the header of one is hurt, what comes after it counts.
+    fn frames(&mut self, mut at: u64, end: u64) -> Result<()> {
         while at < end {
             match self.frame_header(at) {
                 Ok((header, taken)) => at = self.frame(&header, at.saturating_add(taken))?,
                 // Where the file ends is told once, of the member.
                 Err(error) if error.kind() == Kind::Incomplete => return Ok(()),
                 Err(error) => {
-                    self.stream = None;
-                    self.lose(at, &format!("{}; the frames behind it cannot be placed", error.message()));
-                    return Ok(());
+                    self.lose(at, error.message());
+                    at = self.next_frame(at.saturating_add(1), end);
                 }
             }
         }
         Ok(())
     }
 
-    /// Notes that the group with this number is next; where another would have been, frames were missed.
-    fn follows(&mut self, number: &str, pack: bool) {
-        let is_next = number.parse() == Ok(self.group.saturating_add(1));
-        let may_lack = !is_next || (self.gap && !pack && !self.has_pack);
-        if may_lack {
-            self.stream = None;
+    /// Where a frame header stands between `from` and `end`; `end` without one.
+    fn next_frame(&self, from: u64, end: u64) -> u64 {
+        let magic = FRAME_MAGIC.to_le_bytes();
+        let (mut at, mut tries) = (from, 0);
+        while at < end {
+            let mut bytes = vec![0u8; usize::try_from(SEARCH_BYTES[1].min(end.saturating_sub(at))).unwrap_or_default()];
+            if read_exact(&self.file, at, &mut bytes).is_ok() {
+                for (place, _) in bytes.windows(magic.len()).enumerate().filter(|(_, window)| *window == magic) {
+                    let begin = at.saturating_add(u64::try_from(place).unwrap_or(u64::MAX));
+                    match self.frame_header(begin) {
+                        Ok(_) => return begin,
+                        Err(_) if tries == MOST_TRIES => return end,
+                        Err(_) => tries = tries.saturating_add(1),
+                    }
+                }
+            }
+            // A magic may lie across the edge.
+            at = at.saturating_add(length(&bytes).saturating_sub(3).max(1));
         }
-        self.gap = false;
+        end
     }
 
     /// The frame header at `at`, and how many bytes it takes.
@@ -218,10 +231,16 @@ impl Scan {
     /// Takes the frame whose content begins at `offset`; where it ends.
     fn frame(&mut self, header: &FrameHeader, file_offset: u64) -> Result<u64> {
         let end = file_offset.saturating_add(header.stored_bytes.into());
-        let Some(stream_offset) = self.stream.filter(|_| end <= self.bytes) else { return Ok(end) };
-        let (plain_bytes, stored_bytes, codec, digest) = (header.plain_bytes, header.stored_bytes, header.codec.number(), header.digest);
-        self.index.frame(&FrameRow { stream_offset, plain_bytes, file_offset, stored_bytes, codec, digest })?;
-        self.stream = Some(stream_offset.saturating_add(plain_bytes.into()));
+        if end > self.bytes {
+            return Ok(end);
+        }
+        let FrameHeader { stored_bytes, plain_bytes, stream_offset, digest, ref codec } = *header;
+        if stream_offset < self.stream_end {
+            self.lose(file_offset, "a frame has a place in the stream that another one has");
+            return Ok(end);
+        }
+        self.index.frame(&FrameRow { stream_offset, plain_bytes, file_offset, stored_bytes, codec: codec.number(), digest })?;
+        self.stream_end = stream_offset.saturating_add(plain_bytes.into());
         Ok(end)
     }
 
@@ -235,15 +254,12 @@ impl Scan {
         Ok(())
     }
 
-    fn records(&mut self, number: &str, begin: u64, bytes: u64) -> Result<()> {
-        self.follows(number, false);
-        (self.group, self.has_pack) = (number.parse().unwrap_or(self.group.saturating_add(1)), false);
+    fn records(&mut self, begin: u64, bytes: u64) {
         let file = Arc::clone(&self.file);
         let read = |at: u64, buffer: &mut [u8]| read_exact(&file, at, buffer);
         if let Err(error) = self.each_record(|| Feed::open(&read, begin, bytes)) {
             self.lose(begin, error.message());
         }
-        Ok(())
     }
 
     fn each_record<'f>(&mut self, open: impl FnOnce() -> Result<Feed<'f>>) -> Result<()> {

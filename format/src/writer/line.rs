@@ -184,7 +184,7 @@ impl Line {
     fn place_frame(&mut self, frame: FrameJob) -> Result<()> {
         self.frames_in_flight = self.frames_in_flight.saturating_sub(1);
         let packed = frame.promise.wait()?;
-        let bytes = length(&packed.header).saturating_add(length(&packed.stored));
+        let bytes = packed.bytes();
         let volume = self.volume_with(|volume| volume.has_room_for_frame(bytes), "a frame")?;
         let runs: Vec<Digest> = packed.codec.runs().iter().map(|run| run.digest).collect();
         let depth = packed.cost.depth;

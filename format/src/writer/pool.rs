@@ -32,10 +32,12 @@ pub(super) enum How {
 /// A frame as it stands in a pack.
 #[derive(Debug)]
 pub(super) struct Packed {
-    /// The frame header.
-    pub(super) header: Vec<u8>,
+    /// The length of the frame header.
+    pub(super) header_bytes: u64,
     /// The zstd frame.
     pub(super) stored: Arc<Vec<u8>>,
+    /// Its length.
+    pub(super) stored_bytes: u32,
     /// How it is compressed.
     pub(super) codec: Arc<Codec>,
     /// What it takes a reader to have its content.
@@ -44,6 +46,19 @@ pub(super) struct Packed {
     pub(super) digest: Digest,
     /// The length of its content.
     pub(super) plain_bytes: u32,
+}
+
+impl Packed {
+    /// How many bytes it takes in a pack, header included.
+    pub(super) fn bytes(&self) -> u64 {
+        self.header_bytes.saturating_add(self.stored_bytes.into())
+    }
+
+    /// The frame header of this frame at this place in the stream.
+    pub(super) fn header(&self, stream_offset: u64) -> FrameHeader {
+        let Self { stored_bytes, plain_bytes, digest, .. } = *self;
+        FrameHeader { codec: (*self.codec).clone(), stored_bytes, plain_bytes, stream_offset, digest }
+    }
 }
 
 /// A frame with a prefix that is this many times smaller than its content would not be as small without one.
@@ -145,9 +160,15 @@ fn pack(content: Vec<u8>, how: How) -> Result<Packed> {
         How::After(level, prefix, history) => (small(content.len())?, patch(&content, level, &prefix, &history)?),
     };
     let (stored_bytes, digest) = (small(stored.len())?, codec.digest(&stored));
-    let header = FrameHeader { codec, stored_bytes, plain_bytes, digest };
-    let bytes = header.encode();
-    Ok(Packed { header: bytes, stored: Arc::new(stored), codec: Arc::new(header.codec), cost, digest, plain_bytes })
+    Ok(Packed {
+        header_bytes: codec.header_bytes(),
+        stored: Arc::new(stored),
+        codec: Arc::new(codec),
+        cost,
+        stored_bytes,
+        digest,
+        plain_bytes,
+    })
 }
 
 /// A zstd frame, and what it needs.

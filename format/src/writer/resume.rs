@@ -261,9 +261,7 @@ fn is_sound_pack<'a>(mut content: &[u8], frames: &mut impl Iterator<Item = &'a c
     while !content.is_empty() {
         let Some(row) = frames.next() else { return false };
         let Ok((header, bytes)) = FrameHeader::decode(content) else { return false };
-        let says = (header.codec.number(), header.stored_bytes, header.plain_bytes, header.digest);
-        let rest = content.get(bytes..);
-        let Some(rest) = rest.filter(|_| says == (row.codec, row.stored_bytes, row.plain_bytes, row.digest)) else { return false };
+        let Some(rest) = content.get(bytes..).filter(|_| row.is_of(&header)) else { return false };
         let Some((stored, rest)) = usize::try_from(row.stored_bytes).ok().and_then(|size| rest.split_at_checked(size)) else {
             return false;
         };

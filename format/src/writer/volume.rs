@@ -171,7 +171,7 @@ impl VolumeWriter {
             self.group.frames.iter().fold(self.stream_bytes, |sum, (_, frame)| sum.saturating_add(frame.plain_bytes.into()));
         let group = &mut self.group;
         group.chunks.extend(chunks.iter().map(|(key, offset)| (*key, stream_offset.saturating_add(u64::from(*offset)))));
-        group.frame_bytes = group.frame_bytes.saturating_add(length(&frame.header)).saturating_add(length(&frame.stored));
+        group.frame_bytes = group.frame_bytes.saturating_add(frame.bytes());
         group.index_bytes = group.index_bytes.saturating_add(ROW_BOUND);
         group.needs.extend(frame.codec.runs().iter().map(|run| run.digest));
         group.frames.push((id, frame));
@@ -262,16 +262,15 @@ impl VolumeWriter {
         let (mut file_offset, mut stream_offset) = (offset.saturating_add(tar::BLOCK), self.stream_bytes);
         let mut hasher = Hasher::sha256();
         for (id, frame) in frames {
-            let bytes = length(&frame.header).saturating_add(length(&frame.stored));
-            filed.push((id, Filed { volume: self.header.number, offset: file_offset, bytes }));
-            file_offset = file_offset.saturating_add(length(&frame.header));
-            let stored_bytes = u32::try_from(frame.stored.len()).map_err(|_| Error::limit("frame: more than 4 GiB"))?;
-            let (plain_bytes, digest, codec) = (frame.plain_bytes, frame.digest, frame.codec.number());
+            filed.push((id, Filed { volume: self.header.number, offset: file_offset, bytes: frame.bytes() }));
+            file_offset = file_offset.saturating_add(frame.header_bytes);
+            let header = frame.header(stream_offset).encode();
+            let (stored_bytes, plain_bytes, digest, codec) = (frame.stored_bytes, frame.plain_bytes, frame.digest, frame.codec.number());
             mark.frames.push(FrameRow { stream_offset, plain_bytes, file_offset, stored_bytes, codec, digest });
             hasher.update(digest.bytes());
             file_offset = file_offset.saturating_add(stored_bytes.into());
             stream_offset = stream_offset.saturating_add(plain_bytes.into());
-            parts.extend([Arc::new(frame.header), frame.stored]);
+            parts.extend([Arc::new(header), frame.stored]);
         }
         let mut padding = Vec::new();
         tar::put_padding(&mut padding, bytes);

@@ -88,7 +88,7 @@ impl Built {
             let (number, digest) = (codec.number(), codec.digest(&stored));
             patch |= number == 2;
             let sizes = (stored.len() as u32, plain_bytes);
-            content.extend(FrameHeader { codec, stored_bytes: sizes.0, plain_bytes, digest }.encode());
+            content.extend(FrameHeader { codec, stored_bytes: sizes.0, plain_bytes, stream_offset: self.stream, digest }.encode());
             let file_offset = begin + content.len() as u64;
             let (stream_offset, codec) = (self.stream, number);
             let mut row = FrameRow { stream_offset, plain_bytes, file_offset, stored_bytes: sizes.0, codec, digest };
