@@ -5,6 +5,9 @@
 //!
 //! *Not here:* what there is (`view`), who mounts it (`session`).
 
+#[cfg(test)]
+mod model;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -23,6 +26,7 @@ use super::attributes::{Attributes, Effort};
 use super::cache::held;
 use super::names::MAX_NAME_BYTES;
 use super::numbers::Number;
+use super::plains::Extent;
 use super::view::{Content, Named, View};
 use crate::error::{Error, Result};
 
@@ -76,6 +80,9 @@ impl Fs {
     fn find(&self, parent: INodeNo, name: &OsStr) -> Result<Attributes, Errno> {
         let parent = Number::of(parent.0).ok_or(Errno::ENOENT)?;
         let directory = self.errno(self.view.directory(parent))?;
+        if name.len() > MAX_NAME_BYTES {
+            return Err(Errno::ENAMETOOLONG);
+        }
         let found = directory.find(name.as_bytes()).ok_or(Errno::ENOENT)?;
         self.errno(self.view.attributes(found, Effort::Asked))
     }
@@ -118,25 +125,35 @@ impl Fs {
         Ok((0, FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH))
     }
 
-    /// Bytes of a file, and afterwards what is likely to be read next.
-    fn read_file(&self, number: INodeNo, handle: FileHandle, offset: u64, most: u32, reply: ReplyData) {
+    /// What a file consists of: of a report, as it was when it was opened.
+    fn content(&self, number: INodeNo, handle: FileHandle) -> Result<Content, Errno> {
         let report = held(&self.reports).get(&handle.0).cloned();
-        let content = match (report, Number::of(number.0)) {
+        match (report, Number::of(number.0)) {
             (Some(report), _) => Ok(Content::Bytes(report)),
             (None, Some(number)) => self.errno(self.view.content(number)),
             (None, None) => Err(Errno::ENOENT),
-        };
-        match content {
-            Ok(Content::Bytes(bytes)) => reply.data(part(&bytes, offset, most)),
-            Ok(Content::Extent(extent)) => match self.view.plains.read(&extent, offset, most.into()) {
-                Ok(bytes) => {
-                    reply.data(&bytes);
-                    self.ahead.was_read(number.0, &extent, offset, bytes.len() as u64);
-                }
-                Err(error) => reply.error(self.failed(&error)),
-            },
-            Err(errno) => reply.error(errno),
         }
+    }
+
+    /// Bytes of a file, and the extent that they are of, if they are of one.
+    fn read_file(&self, number: INodeNo, handle: FileHandle, offset: u64, most: u32) -> Result<(Bytes, Option<Extent>), Errno> {
+        match self.content(number, handle)? {
+            Content::Bytes(bytes) => Ok((part(&bytes, offset, most), None)),
+            Content::Extent(extent) => {
+                let bytes = self.view.plains.read(&extent, offset, most.into()).map_err(|error| self.failed(&error))?;
+                Ok((bytes, Some(extent)))
+            }
+        }
+    }
+
+    fn close_file(&self, handle: FileHandle) {
+        if handle.0 != 0 {
+            held(&self.reports).remove(&handle.0);
+        }
+    }
+
+    fn target(&self, number: INodeNo) -> Result<Vec<u8>, Errno> {
+        self.errno(Number::of(number.0).map_or(Ok(None), |number| self.view.target(number)))
     }
 
     fn xattr(&self, number: INodeNo, name: &[u8]) -> Result<Vec<u8>, Errno> {
@@ -186,8 +203,7 @@ impl Filesystem for Fs {
     }
 
     fn readlink(&self, _: &Request, number: INodeNo, reply: ReplyData) {
-        let target = Number::of(number.0).map_or(Ok(None), |number| self.view.target(number));
-        match self.errno(target) {
+        match self.target(number) {
             Ok(target) => reply.data(&target),
             Err(errno) => reply.error(errno),
         }
@@ -211,13 +227,20 @@ impl Filesystem for Fs {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        self.read_file(number, handle, offset, most, reply);
+        match self.read_file(number, handle, offset, most) {
+            Ok((bytes, extent)) => {
+                reply.data(&bytes);
+                // What is likely to be read next, after the answer.
+                if let Some(extent) = extent {
+                    self.ahead.was_read(number.0, &extent, offset, bytes.len() as u64);
+                }
+            }
+            Err(errno) => reply.error(errno),
+        }
     }
 
     fn release(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, _: Option<LockOwner>, _: bool, reply: ReplyEmpty) {
-        if handle.0 != 0 {
-            held(&self.reports).remove(&handle.0);
-        }
+        self.close_file(handle);
         reply.ok();
     }
 
@@ -278,9 +301,9 @@ fn lasts(found: &Attributes) -> Duration {
 }
 
 /// Some of these bytes.
-fn part(bytes: &[u8], offset: u64, most: u32) -> &[u8] {
+fn part(bytes: &Bytes, offset: u64, most: u32) -> Bytes {
     let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-    &bytes[start..(start + most as usize).min(bytes.len())]
+    bytes.slice(start..(start + most as usize).min(bytes.len()))
 }
 
 /// A value, or how large it is where nothing else is asked for.

@@ -1,13 +1,16 @@
 //! A set that was lost, written once more: the same bytes, or what is gone, by name.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 
 use ocm::error::{Error, Kind, Result};
 use ocm::store::archive::ParentData;
 use ocm::workflow::sync::again::{Request, again};
 use ocm::workflow::sync::{Outcome, SetOutcome};
 
-use crate::support::images::Image;
+use crate::serve::Home;
+use crate::support::images::{Image, Layout};
 use crate::support::layers::{Layer, Random};
 use crate::support::registry::Registry;
 use crate::workflows::lab::Lab;
@@ -128,4 +131,42 @@ async fn a_set_that_nothing_tells_of_is_asked_for() {
         Request { folder: lost.lab.folder("other"), generation: 2, volume: None, to: lost.lab.folder("out"), data: ParentData::Beside };
     assert_error(again(elsewhere, &lost.lab.settings).await, Kind::Needed, &["other@2"]);
     assert_error(lost.again(Some(99), "out").await, Kind::Usage, &["set 2 has no volume 99"]);
+}
+
+/// Runs the program as whoever has this mask, language and time zone.
+fn run_as(home: &Home, umask: &str, language: &str, zone: &str, arguments: &[&str]) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_ocm")]).args(arguments);
+    shell.env_clear().env("HOME", home.path("")).env("LC_ALL", language).env("LANG", language).env("TZ", zone);
+    let said = shell.output().expect("sh runs");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+/// The files of an archive by name, without what is hidden.
+fn files(folder: &str) -> BTreeMap<String, Vec<u8>> {
+    let entries = Path::new(folder).read_dir().expect("a folder").map(|entry| entry.expect("an entry").path());
+    let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+    let files = entries.filter(|path| path.is_file() && !name(path).starts_with('.'));
+    files.map(|path| (name(&path), std::fs::read(&path).expect("content"))).collect()
+}
+
+#[test]
+fn language_time_zone_mask_and_threads_change_no_byte_of_a_set() {
+    let (home, layout) = (Home::new(), Layout::new());
+    let (from, disk, out) = (format!("oci:{}", layout.path().display()), home.path("disk"), home.path("out"));
+    for generation in 1..=2 {
+        let image = Image::of([Layer::tree(1, 400_000).gzip(), Layer::tree(10 + generation, 300_000).tar(), Layer::tree(5, 20_000).zstd()]);
+        layout.tag(&format!("registry.example/team/app:{generation}"), &layout.image(&image));
+        run_as(&home, "022", "C.UTF-8", "UTC", &["sync", "-q", "--jobs", "1", &from, &disk]);
+        run_as(
+            &home,
+            "077",
+            "tr_TR.UTF-8",
+            "Pacific/Apia",
+            &["sync", "-q", "--jobs", "8", "--again", &format!("{disk}@{generation}"), &out],
+        );
+    }
+    let made = files(&disk);
+    assert!(made.len() >= 4, "{:?}", made.keys());
+    assert!(files(&out) == made, "{:?} and {:?}", files(&out).keys(), made.keys());
 }

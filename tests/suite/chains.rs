@@ -1,6 +1,8 @@
 //! Long chains of sets: when a person is told, when there is an end, and how one is made a base.
 
+mod generations;
 mod merging;
+mod states;
 
 use ocm::error::Kind;
 use ocm::workflow::sync::{Request, SetOutcome};

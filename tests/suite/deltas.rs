@@ -19,7 +19,7 @@ use crate::support::tools::{Tool, run};
 use crate::workflows::lab::{Heard, Lab};
 
 /// A layer as a rebuild makes it: most files stay, two change in places, one is new, all times change.
-fn layer(name: &str, generation: u64) -> Vec<u8> {
+pub(crate) fn layer(name: &str, generation: u64) -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     for file in 0..20u64 {
         let mut content = Random::new(file + name.len() as u64 * 50).noise(10_000 + 7_000 * file as usize);

@@ -2,11 +2,13 @@
 //!
 //! *Not here:* the file system over content in memory (unit tests of `mount`).
 
+mod beside;
 mod clients;
 mod hostile;
 mod hurt;
+mod refused;
 mod running;
-mod seen;
+pub(crate) mod seen;
 
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -74,41 +76,52 @@ async fn any_part_of_a_blob_is_what_it_was_mapped_or_read() {
     run(python.args(["-c", script]).current_dir(seen.at("blobs/sha256")));
 }
 
-/// How many reads the soak takes.
-const SOAK_READS: u64 = 1_000_000;
+/// How often something is done, and how often with `OCM_NIGHTLY`.
+fn times(short: usize, long: usize) -> usize {
+    if std::env::var_os("OCM_NIGHTLY").is_some() { long } else { short }
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_soak_of_random_reads_gives_no_wrong_byte_and_memory_stays() {
+async fn a_soak_of_random_reads_of_every_kind_gives_no_wrong_byte_and_memory_stays() {
     let images =
         [("one", Image::generated(1, 6_000_000)), ("two", Image::of([Layer::tree(7, 3_000_000), Layer::tree(8, 3_000_000).zstd()]))];
     let archive = Archive::of(&images).await;
     let Some(seen) = Seen::mount(&archive, &[]) else { return };
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let (seen, archive) = (&seen, &archive);
-            scope.spawn(move || soak(seen, archive, thread, SOAK_READS / 4));
-        }
-    });
-    let bytes = seen.resident_bytes();
+    let mut largest = archive.layout.digests();
+    largest.sort_by_key(|digest| std::cmp::Reverse(archive.layout.read(digest).len()));
+    let reads = times(2_500, 1_000_000).to_string();
+    let mut readers = Vec::new();
+    for (seed, digest) in largest[..4].iter().enumerate() {
+        let Some(mut python) = Tool::find("python3") else { return };
+        python.args(["-c", include_str!("mount/reads.py")]).arg(seen.at(&format!("blobs/sha256/{}", digest.hex())));
+        python.arg(archive.layout.blob_file(digest)).args([&seed.to_string(), &reads]);
+        readers.push(std::thread::spawn(move || run(&mut python)));
+    }
+    readers.into_iter().for_each(|reader| drop(reader.join().expect("no wrong byte")));
+    let bytes = seen.watched().peak_bytes();
     assert!(bytes <= 80 << 20, "{} MiB", bytes >> 20);
     assert!(seen.status().contains("nothing is known to be damaged or missing"), "{}", seen.status());
 }
 
-/// Reads so many parts of blobs, in files that are opened anew now and then and that the kernel then has nothing of.
-fn soak(seen: &Seen, archive: &Archive, seed: u64, reads: u64) {
-    let originals: Vec<_> = archive.layout.digests().into_iter().map(|digest| (archive.layout.read(&digest), digest)).collect();
-    let mut random = Random::new(seed + 1);
-    for _ in 0..reads / 100 {
-        let (original, digest) = &originals[random.below(originals.len() as u64) as usize];
-        let file = std::fs::File::open(seen.at(&format!("blobs/sha256/{}", digest.hex()))).expect("a blob");
-        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("advice");
-        for _ in 0..100 {
-            let (at, most) = (random.below(original.len() as u64 + 1), random.below(20_000) + 1);
-            let mut part = vec![0; most as usize];
-            let count = file.read_at(&mut part, at).expect("bytes");
-            assert!(part[..count] == original[at as usize..][..count], "{digest} at {at}");
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_files_and_directories_that_were_opened_and_closed() {
+    let archive = Archive::of(&[("one", Image::generated(1, 300_000))]).await;
+    let Some(seen) = Seen::mount(&archive, &[]) else { return };
+    let listed = run(Command::new("find").arg(seen.at("")).args(["-type", "f"]));
+    let files: Vec<&Path> = listed.lines().map(Path::new).collect();
+    let open = |count: usize| {
+        for path in files.iter().cycle().take(count) {
+            std::fs::File::open(path).and_then(|file| file.read_at(&mut [0; 100], 0)).expect("some bytes");
+            std::fs::read_dir(path.parent().expect("a directory")).expect("a directory").for_each(drop);
         }
-    }
+    };
+    let opens = times(10_000, 100_000);
+    open(opens / 10);
+    let (descriptors, bytes) = (seen.watched().descriptors(), seen.watched().resident_bytes());
+    open(opens);
+    assert_eq!(seen.watched().descriptors(), descriptors);
+    let grown = seen.watched().resident_bytes().saturating_sub(bytes);
+    assert!(grown <= 4 << 20, "{grown} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,6 +147,6 @@ async fn memory_does_not_grow_with_what_is_read() {
     run(Command::new("sh")
         .args(["-c", "cat blobs/sha256/* images/localhost/*/one/layers/* > /dev/null; find images | wc -l"])
         .current_dir(seen.at("")));
-    let bytes = seen.resident_bytes();
+    let bytes = seen.watched().peak_bytes();
     assert!(bytes <= 80 << 20, "{} MiB", bytes >> 20);
 }

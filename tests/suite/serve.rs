@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 use crate::support::images::{Image, Layout, zoo};
 use crate::support::layers::Layer;
+use crate::support::process::Watched;
 use ocm::image::Descriptor;
 
 /// A home for archives, and the program in it.
@@ -87,6 +88,11 @@ impl Home {
 }
 
 impl Served {
+    /// What the program takes.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched::of(&self.child)
+    }
+
     /// Host and port.
     pub(crate) fn host(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
@@ -134,7 +140,7 @@ impl Drop for Served {
     }
 }
 
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     let _there = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Client::builder().no_proxy().build().expect("a client")
 }

@@ -12,6 +12,7 @@ pub mod fault;
 pub mod images;
 pub mod layers;
 pub mod namespace;
+pub mod process;
 pub mod proxy;
 pub mod registry;
 mod relay;

@@ -24,6 +24,7 @@ pub mod listing;
 mod lock;
 mod mirror_names;
 mod needs;
+mod order;
 mod packing;
 mod parent;
 pub mod parity;

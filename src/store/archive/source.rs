@@ -22,6 +22,7 @@ use ocm_format::set::{ParentSet, SetFiles, SetManifest, group};
 
 use super::ahead::whole;
 use super::base::{Base, Lack, Old};
+use super::order::nearest_first;
 use super::records::{Listed, Records};
 use super::shelf::{KnownSet, Shelf};
 use super::{document, told};
@@ -155,9 +156,7 @@ impl ArchiveSource {
         by_age.sort_by_key(|set| (set.manifest.time, set.manifest.generation));
         // Of a name that several sets have, the newest counts.
         let contents = Contents::new(by_age.iter().flat_map(|set| set.contents.items().iter().cloned()));
-        let others = shelves.iter().flat_map(|shelf| &shelf.found().sets);
-        let others = others.filter(|set| chosen.iter().all(|chosen| chosen.id() != set.id()));
-        let all: Vec<&SetFiles> = chosen.iter().copied().chain(others).collect();
+        let all = nearest_first(chosen, &sets, shelves);
         let reader = Reader::open(all.iter().copied(), options);
         let listed = all.iter().filter_map(|set| Listed::of(set)).collect();
         let catalogues =

@@ -11,35 +11,36 @@ use tempfile::TempDir;
 
 use crate::support::disks::can_mount;
 use crate::support::images::{Image, Layout, zoo};
+use crate::support::process::Watched;
 use crate::workflows::lab::Lab;
 
 /// An archive, and the layout that it was written from.
-pub(super) struct Archive {
-    pub(super) lab: Lab,
-    pub(super) layout: Layout,
+pub(crate) struct Archive {
+    pub(crate) lab: Lab,
+    pub(crate) layout: Layout,
 }
 
 impl Archive {
     /// An archive of these images by their tags.
-    pub(super) async fn of(images: &[(&str, Image)]) -> Self {
+    pub(crate) async fn of(images: &[(&str, Image)]) -> Self {
         let layout = Layout::new();
         images.iter().for_each(|(tag, image)| layout.tag(tag, &layout.image(image)));
         Self::written(layout).await
     }
 
     /// An archive of one image of every kind.
-    pub(super) async fn zoo() -> Self {
+    pub(crate) async fn zoo() -> Self {
         Self::written(zoo().0).await
     }
 
-    pub(super) async fn written(layout: Layout) -> Self {
+    pub(crate) async fn written(layout: Layout) -> Self {
         let archive = Self { lab: Lab::new(), layout };
         archive.sync(512 << 20).await;
         archive
     }
 
     /// The same, in volumes below a cap.
-    pub(super) async fn in_volumes(images: &[(&str, Image)], cap: u64) -> Self {
+    pub(crate) async fn in_volumes(images: &[(&str, Image)], cap: u64) -> Self {
         let layout = Layout::new();
         images.iter().for_each(|(tag, image)| layout.tag(tag, &layout.image(image)));
         let archive = Self { lab: Lab::new(), layout };
@@ -48,7 +49,7 @@ impl Archive {
     }
 
     /// Writes a further set with one more image.
-    pub(super) async fn add(&self, tag: &str, image: &Image) {
+    pub(crate) async fn add(&self, tag: &str, image: &Image) {
         self.layout.tag(tag, &self.layout.image(image));
         self.sync(512 << 20).await;
     }
@@ -58,17 +59,17 @@ impl Archive {
         self.lab.sync_with(&[from], &self.path(), |request| request.archive.volume_bytes = cap).await.expect("an archive");
     }
 
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.lab.path("disk")
     }
 
     /// The repository that images of the layout are in, by the name of its directory.
-    pub(super) fn repository(&self) -> String {
+    pub(crate) fn repository(&self) -> String {
         self.layout.path().file_name().expect("a name").to_string_lossy().into_owned()
     }
 
     /// The data volumes, in order.
-    pub(super) fn volumes(&self) -> Vec<PathBuf> {
+    pub(crate) fn volumes(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.path()).expect("a folder").map(|entry| entry.expect("an entry").path());
         let mut volumes: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().contains(".v0")).collect();
         volumes.sort();
@@ -77,33 +78,33 @@ impl Archive {
 }
 
 /// An archive that is mounted.
-pub(super) struct Seen {
+pub(crate) struct Seen {
     home: TempDir,
-    pub(super) child: Child,
+    pub(crate) child: Child,
     /// What it said when it was ready.
-    pub(super) line: String,
+    pub(crate) line: String,
 }
 
 /// The program, for `arguments`.
-pub(super) fn ocm(arguments: &[&str]) -> Command {
+pub(crate) fn ocm(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocm"));
     command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", "/nonexistent").stdin(Stdio::null());
     command
 }
 
-pub(super) fn said(output: &Output) -> (Option<i32>, String, String) {
+pub(crate) fn said(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 impl Seen {
     /// Mounts an archive.
-    pub(super) fn mount(archive: &Archive, options: &[&str]) -> Option<Self> {
+    pub(crate) fn mount(archive: &Archive, options: &[&str]) -> Option<Self> {
         Self::mount_places(&[&archive.path()], options)
     }
 
     /// Mounts these places.
-    pub(super) fn mount_places(places: &[&str], options: &[&str]) -> Option<Self> {
+    pub(crate) fn mount_places(places: &[&str], options: &[&str]) -> Option<Self> {
         let home = tempfile::tempdir().expect("a home");
         std::fs::create_dir(home.path().join("view")).expect("a folder");
         can_mount().then(|| Self::mount_at(home, places, options))
@@ -124,33 +125,31 @@ impl Seen {
     }
 
     /// A path of what is mounted.
-    pub(super) fn at(&self, path: &str) -> PathBuf {
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
         self.home.path().join("view").join(path)
     }
 
     /// What is in `.ocm/status`.
-    pub(super) fn status(&self) -> String {
+    pub(crate) fn status(&self) -> String {
         std::fs::read_to_string(self.at(".ocm/status")).expect("a report")
     }
 
     /// Sends the program a signal and waits for its end.
-    pub(super) fn end(&mut self, signal: rustix::process::Signal) -> Option<i32> {
+    pub(crate) fn end(&mut self, signal: rustix::process::Signal) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("it runs");
         self.child.wait().expect("an end").code()
     }
 
     /// Mounts again where a program was killed.
-    pub(super) fn again(self, archive: &Archive) -> Self {
+    pub(crate) fn again(self, archive: &Archive) -> Self {
         let home = self.release();
         Self::mount_at(home, &[&archive.path()], &[])
     }
 
-    /// How much memory the program has.
-    pub(super) fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("its peak");
-        line.split_whitespace().nth(1).and_then(|kibibytes| kibibytes.parse::<u64>().ok()).expect("a number") << 10
+    /// What the program takes.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched::of(&self.child)
     }
 
     /// Leaves the mount as it is.

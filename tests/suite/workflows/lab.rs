@@ -11,7 +11,7 @@ use ocm::monitor::{Event, Monitor, Silent};
 use ocm::store::archive::{Lock, Packing};
 use ocm::workflow::Settings;
 use ocm::workflow::signing::{Authority, Wish};
-use ocm::workflow::sync::{ArchiveOptions, Outcome, Request, sync};
+use ocm::workflow::sync::{ArchiveOptions, Outcome, Request, merge, sync};
 use tempfile::TempDir;
 
 use crate::support::images::{Image, Layout, push};
@@ -116,6 +116,14 @@ impl Lab {
         let mut request = self.request(from, to);
         options(&mut request);
         sync(request, &self.settings).await
+    }
+
+    /// Makes one base, in an archive of small volumes, of the newest set in these archives; or of the generation that is named.
+    pub(crate) async fn merge(&self, from: &[(&str, Option<u32>)], to: &str) -> Result<Outcome> {
+        let from = from.iter().map(|(name, generation)| (self.folder(name), *generation)).collect();
+        let packing = Packing { level: 3, ..Packing::default() };
+        let request = merge::Request { from, to: self.folder(to), lineage: None, volume_bytes: 1 << 20, packing };
+        merge::merge(request, &self.settings).await
     }
 
     /// The volumes, sums and catalogues of an archive by name, and their content.
