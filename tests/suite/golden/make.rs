@@ -11,6 +11,7 @@ use ocm::image::{Descriptor, Digest};
 use ocm::store::archive::{Delta, Depth};
 use ocm::transfer::Class;
 use ocm::workflow::key;
+use ocm::workflow::repair;
 use ocm::workflow::sync::{ParityAmount, Request};
 use ocm_format::gzip::klauspost::{Encoder, Generation, HISTORY_BYTES, Stream};
 use ocm_format::gzip::{Bits, Deflate, go};
@@ -127,10 +128,11 @@ struct Maker {
 }
 
 impl Maker {
-    /// Writes the golden archive `name` of a layout, unless it is there.
-    async fn make(&mut self, name: &str, layout: &Layout, over: Option<&str>, options: impl FnOnce(&mut Request)) {
+    /// Writes the golden archive `name` of a layout over those that are named, the nearest first, unless it is there.
+    async fn make(&mut self, name: &str, layout: &Layout, over: &[&str], options: impl FnOnce(&mut Request)) {
         let from = [format!("oci:{}", layout.path().display())];
-        let since = over.map(|over| self.to.join(over).display().to_string());
+        let mut over_folders = over.iter().map(|over| self.to.join(over));
+        let since = over_folders.next().map(|folder| folder.display().to_string());
         let folder = self.to.join(name);
         if folder.exists() {
             return;
@@ -139,7 +141,8 @@ impl Maker {
         self.lab.settings.workspace = Some(self.lab.folder(&format!("{name}-workspace")));
         let run = self.lab.sync_with(&from, &to, |request| {
             request.archive.lineage = Some("golden".into());
-            (request.archive.since, request.archive.only) = (since, over.is_some());
+            (request.archive.since, request.archive.only) = (since, !over.is_empty());
+            request.base = over_folders.collect();
             options(request);
         });
         let made = run.await.expect("a run");
@@ -152,9 +155,27 @@ impl Maker {
     }
 }
 
+impl Maker {
+    /// A ticket for more volumes of the archive with parity than that heals, and the patch that answers it.
+    async fn ask_and_answer(&self) {
+        let (near, far) = (self.to.join("parity"), self.lab.folder("far"));
+        let (ticket, patch) = (near.join("ticket"), near.join("patch"));
+        if ticket.exists() {
+            return;
+        }
+        fs::create_dir(&far).expect("a folder");
+        for file in super::files_of(&near).iter().filter(|file| !super::LOST.iter().any(|lost| super::name_of(file).ends_with(lost))) {
+            fs::copy(file, far.join(super::name_of(file))).expect("copied");
+        }
+        let request = repair::Request { archive: far, generation: None, to: None, ticket: Some(ticket.clone()), with: Vec::new() };
+        repair::repair(request, &self.lab.settings).await.expect("a ticket");
+        repair::answer(ticket, near, patch, &self.lab.settings).await.expect("an answer");
+    }
+}
+
 /// What has to come out.
-fn expected(layout: &Layout, over: Option<&str>) -> String {
-    let mut text = over.map(|over| format!("over {over}\n")).unwrap_or_default();
+fn expected(layout: &Layout, over: &[&str]) -> String {
+    let mut text: String = over.iter().map(|over| format!("over {over}\n")).collect();
     let index: serde_json::Value = serde_json::from_slice(&fs::read(layout.path().join("index.json")).expect("an index")).expect("JSON");
     for entry in index["manifests"].as_array().expect("a list") {
         let root: Descriptor = serde_json::from_value(entry.clone()).expect("a descriptor");
@@ -194,18 +215,20 @@ fn deep(depth: Depth) -> impl Fn(&mut Request) {
 async fn what_is_not_there_yet() {
     let mut maker = Maker { to: Golden::place(), lab: Lab::new() };
     let (one, two) = (layout(1), layout(2));
-    maker.make("base", &one, None, sized(1 << 20)).await;
+    maker.make("base", &one, &[], sized(1 << 20)).await;
     for (name, depth) in [("delta-blob", Depth::Blob), ("delta-chunk", Depth::Chunk), ("delta-patch", Depth::Patch)] {
-        maker.make(name, &two, Some("base"), deep(depth)).await;
+        maker.make(name, &two, &["base"], deep(depth)).await;
     }
-    maker.make("volumes", &noise(), None, sized(64 << 10)).await;
+    maker.make("delta-chain", &layout(3), &["delta-patch", "base"], deep(Depth::Patch)).await;
+    maker.make("volumes", &noise(), &[], sized(64 << 10)).await;
     let with_parity = |request: &mut Request| {
         sized(96 << 10)(request);
         request.archive.parity = Some(ParityAmount::Volumes(2));
     };
-    maker.make("parity", &noise(), None, with_parity).await;
+    maker.make("parity", &noise(), &[], with_parity).await;
+    maker.ask_and_answer().await;
     maker.lab.settings.signer = Some(key_of(7));
-    maker.make("signed", &noise(), None, sized(256 << 10)).await;
+    maker.make("signed", &noise(), &[], sized(256 << 10)).await;
     approve(&maker.to.join("signed"));
     fs::write(maker.to.join(Golden::SUMS), sums(&maker.to)).expect("written");
 }
