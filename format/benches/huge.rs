@@ -45,7 +45,7 @@ fn main() -> Result<()> {
     make(Path::new(folder), u32::try_from(number(volumes)?).unwrap_or(1), number(bytes)?, manifests)
 }
 
-fn make(folder: &Path, volumes: u32, bytes: u64, manifests: &[String]) -> Result<()> {
+pub(crate) fn make(folder: &Path, volumes: u32, bytes: u64, manifests: &[String]) -> Result<()> {
     let mut done = Vec::new();
     for number in 1..=volumes {
         let path = folder.join(format!("huge.g0001-01010101.v{number:03}.ocm.tar"));

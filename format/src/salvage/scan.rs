@@ -147,15 +147,20 @@ impl Scan {
         let (mut from, [mut most, limit]) = (begin, SEARCH_BYTES);
         while from.saturating_add(tar::BLOCK) <= self.bytes {
             let bytes = most.min(self.bytes.saturating_sub(from));
-            most = most.saturating_mul(2).min(limit);
             let mut blocks = vec![0u8; usize::try_from(bytes.saturating_sub(bytes % tar::BLOCK)).unwrap_or_default()];
-            if read_exact(&self.file, from, &mut blocks).is_ok() {
-                let (found, _) = blocks.as_chunks::<512>();
-                if let Some(place) = found.iter().position(|block| tar::scanned_size(block, self.header.time).is_some()) {
-                    return Ok(from.saturating_add(length(blocks.get(..place.saturating_mul(512)).unwrap_or_default())));
+            match read_exact(&self.file, from, &mut blocks) {
+                // A place that cannot be read hides no member that is beside it.
+                Err(_) if most > tar::BLOCK => most = tar::BLOCK,
+                Err(_) => from = from.saturating_add(tar::BLOCK),
+                Ok(()) => {
+                    let (found, _) = blocks.as_chunks::<512>();
+                    if let Some(place) = found.iter().position(|block| tar::scanned_size(block, self.header.time).is_some()) {
+                        return Ok(from.saturating_add(length(blocks.get(..place.saturating_mul(512)).unwrap_or_default())));
+                    }
+                    from = from.saturating_add(length(&blocks));
+                    most = most.saturating_mul(2).min(limit);
                 }
             }
-            from = from.saturating_add(length(&blocks));
         }
         Ok(self.bytes)
     }
@@ -245,7 +250,15 @@ impl Scan {
     }
 
     fn blob(&mut self, hex: &str, begin: u64, bytes: u64) -> Result<()> {
-        let Ok(content) = self.content(begin, bytes, MAX_VERBATIM_BYTES) else { return Ok(()) };
+        let content = match self.content(begin, bytes, MAX_VERBATIM_BYTES) {
+            Ok(content) => content,
+            Err(error) => {
+                if error.kind() != Kind::Incomplete {
+                    self.lose(begin, &format!("blob sha256:{hex}: {}", error.message()));
+                }
+                return Ok(());
+            }
+        };
         let digest = Digest::of(&content);
         match digest.hex() == hex {
             true => drop(self.verbatim.insert(digest, (begin, bytes))),

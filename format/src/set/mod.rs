@@ -12,6 +12,7 @@ pub mod name;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -122,13 +123,16 @@ pub fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Whether the magic of a volume stands where it must. A file that cannot be read does not look like one.
+/// Whether the magic of a volume stands where it must, or cannot be read there: such a file may be a volume, and is told of.
 #[must_use]
 pub fn looks_like_a_volume(path: &Path) -> bool {
     let mut magic = [0u8; 8];
     let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-    let read = is_file && fs::File::open(path).and_then(|file| file.read_exact_at(&mut magic, HEADER_OFFSET)).is_ok();
-    read && magic == HEADER_MAGIC
+    let Some(file) = fs::File::open(path).ok().filter(|_| is_file) else { return false };
+    match file.read_exact_at(&mut magic, HEADER_OFFSET) {
+        Ok(()) => magic == HEADER_MAGIC,
+        Err(error) => error.kind() != ErrorKind::UnexpectedEof,
+    }
 }
 
 /// Puts files together that belong to the same set. Files that are no volumes become strangers.

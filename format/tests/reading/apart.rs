@@ -3,7 +3,6 @@
 
 #![allow(clippy::print_stdout, reason = "what a process of its own says is read")]
 
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::Path;
 use std::process::Command;
@@ -20,8 +19,11 @@ use crate::made::{NORMAL, check_set};
 
 /// More memory than this is not taken, whatever an archive says.
 const MOST_KIB: u64 = 64 << 10;
-/// The test that a process of its own runs, and how it is told the folder.
-const WITHIN: (&str, &str) = ("apart::reads_the_folder_that_it_is_told", "OCM_TEST_FOLDER");
+/// The test that a process of its own runs.
+const WITHIN: &str = "apart::reads_the_folder_that_it_is_told";
+/// How it is told the folder, and that it is to be opened and no more.
+const FOLDER: &str = "OCM_TEST_FOLDER";
+const OPEN: &str = "OCM_TEST_OPEN";
 /// So much is read of a blob from its beginning, in so many steps: it may claim to be as long as it likes.
 const MOST_READ: (usize, usize) = (40 << 20, 500);
 
@@ -31,6 +33,8 @@ pub(crate) struct Came {
     lines: String,
     /// How much more memory was taken at once than before anything was read.
     more_kib: u64,
+    /// How many bytes were read.
+    pub(crate) read_bytes: u64,
 }
 
 impl Came {
@@ -58,39 +62,68 @@ pub(crate) fn apart(folder: &Path) -> Came {
     came
 }
 
-/// The same, whatever memory it takes.
+/// Opens `folder`, and no more. Fails as [`apart`] does.
+#[track_caller]
+pub(crate) fn opened(folder: &Path) -> Came {
+    let came = within(folder, &[(FOLDER, folder), (OPEN, folder)]);
+    assert!(came.more_kib < MOST_KIB, "{} KiB were taken\n{}", came.more_kib, came.lines);
+    came
+}
+
+/// What [`apart`] does, whatever memory it takes.
 pub(crate) fn measured(folder: &Path) -> Came {
+    within(folder, &[(FOLDER, folder)])
+}
+
+fn within(folder: &Path, variables: &[(&str, &Path)]) -> Came {
     let program = std::env::current_exe().expect("this program");
-    let (test, variable) = WITHIN;
-    let ran = Command::new(program).args(["--exact", test, "--nocapture", "--test-threads=1"]).env(variable, folder).output().expect("run");
+    let mut command = Command::new(program);
+    command.args(["--exact", WITHIN, "--nocapture", "--test-threads=1"]).envs(variables.iter().copied()).current_dir(folder);
+    let ran = command.output().expect("it runs");
     let lines = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(ran.status.success(), "{}\n{lines}{}", ran.status, String::from_utf8_lossy(&ran.stderr));
-    let more = lines.lines().find_map(|line| line.strip_prefix("more: ")?.split(' ').next()?.parse().ok());
-    println!(
-        "{} {}",
-        std::thread::current().name().unwrap_or_default(),
-        lines.lines().find(|line| line.starts_with("more: ")).unwrap_or(&lines)
-    );
-    Came { more_kib: more.expect("it says what it took"), lines }
+    let took = lines.lines().find(|line| line.starts_with("took: ")).expect("it says what it took");
+    println!("{} {took}", std::thread::current().name().unwrap_or_default());
+    let numbers: Vec<u64> = took.split(' ').filter_map(|word| word.parse().ok()).collect();
+    Came { more_kib: numbers[0], read_bytes: numbers[1], lines }
 }
 
 #[test]
 fn reads_the_folder_that_it_is_told() {
-    let Some(folder) = std::env::var_os(WITHIN.1) else { return };
-    let (begin, before) = (Instant::now(), kib("VmRSS:"));
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let (begin, before) = (Instant::now(), (kib("VmRSS:"), read_bytes()));
     println!();
-    say(&folder);
-    println!("more: {} KiB, {} ms", kib("VmHWM:").saturating_sub(before), begin.elapsed().as_millis());
+    match std::env::var_os(OPEN) {
+        Some(_) => open(Path::new(&folder)),
+        None => say(Path::new(&folder)),
+    }
+    let (kib, bytes) = (kib("VmHWM:").saturating_sub(before.0), read_bytes() - before.1);
+    println!("took: {kib} KiB, {bytes} bytes, {} ms", begin.elapsed().as_millis());
 }
 
-fn say(folder: &OsString) {
-    let found = scan(Path::new(folder)).expect("a folder");
+/// Opens what there is, and looks one blob up.
+fn open(folder: &Path) {
+    for set in &scan(folder).expect("a folder").sets {
+        let reader = Reader::open([set], OPTIONS);
+        assert!(reader.blob(&Digest::of(b"no blob of it")).expect("an answer").is_none());
+        println!("complete: {}: {} volumes", set.is_complete(), set.volumes.len());
+    }
+}
+
+fn say(folder: &Path) {
+    let found = scan(folder).expect("a folder");
     found.strangers.iter().for_each(|(_, error)| println!("stranger: {}", line(error)));
     for set in &found.sets {
         let broken = set.broken.iter().map(|file| &file.error);
         broken.chain(&set.problems).for_each(|error| println!("broken: {}", line(error)));
         let report = check_set(set, NORMAL);
-        report.damage.iter().take(100).for_each(|damage| println!("check: {}", line(damage)));
+        let last = report.damage.len().saturating_sub(100);
+        report
+            .damage
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at < 100 || *at >= last)
+            .for_each(|(_, damage)| println!("check: {}", line(damage)));
         let blobs = blobs(set);
         each("read", &Reader::open([set], OPTIONS), &blobs);
         let scratch = tempfile::tempdir().expect("a folder");
@@ -138,6 +171,12 @@ fn read(reader: &Reader, digest: &Digest) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// How many bytes this process has read so far.
+fn read_bytes() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").expect("what this process read");
+    io.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).expect("a number")
 }
 
 /// A size that the kernel knows of this process.

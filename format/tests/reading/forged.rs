@@ -20,7 +20,7 @@ pub(crate) struct Forged {
     pub(crate) members: Vec<u8>,
     pub(crate) tables: Vec<Table>,
     pub(crate) stream: u64,
-    /// SET.json, but for the size and the root of the volume.
+    /// SET.json, but for what it says of this volume.
     pub(crate) set: Value,
     pub(crate) index_json: Vec<u8>,
     pub(crate) time: u64,
@@ -98,7 +98,7 @@ impl Forged {
 
     fn manifest(&self, bytes: u64, root: Digest) -> Vec<u8> {
         let mut set = self.set.clone();
-        set["volumes"] = serde_json::json!([{"n": 1, "size": bytes, "root": root}]);
+        set["volumes"][0] = serde_json::json!({"n": 1, "size": bytes, "root": root});
         let mut bytes = json::to_bytes(&set).expect("canonical");
         (self.on_set)(&mut bytes);
         bytes

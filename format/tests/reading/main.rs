@@ -15,3 +15,4 @@ mod round_trip;
 mod salvage;
 mod scan;
 mod tables;
+mod vast;
