@@ -15,4 +15,5 @@ pub mod namespace;
 pub mod proxy;
 pub mod registry;
 mod relay;
+pub mod sectors;
 pub mod tools;
