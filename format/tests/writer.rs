@@ -216,7 +216,7 @@ fn a_volume_cut_within_its_first_texts_is_begun_anew() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("OCM_NIGHTLY").is_some() { 96 } else { 8 }))]
     #[test]
     fn an_interrupted_set_comes_to_the_same_bytes(stops in proptest::collection::vec(0usize..50, 1..4), cap in prop_oneof![Just(65_536u64), Just(150_000), Just(1 << 20)], torn in 0u64..40_000) {
         let whole = tempfile::tempdir().expect("a folder");

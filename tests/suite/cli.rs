@@ -9,6 +9,7 @@ mod comparing;
 mod configuring;
 mod elsewhere;
 mod enclave;
+mod failing;
 mod journeys;
 mod killed;
 mod media;

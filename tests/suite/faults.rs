@@ -8,6 +8,7 @@ mod content;
 mod fleet;
 mod part;
 mod places;
+mod sectors;
 mod storms;
 mod targets;
 

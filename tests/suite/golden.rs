@@ -103,8 +103,9 @@ impl Golden {
         assert_eq!(names_in(&self.lab.folder("out")), self.names);
     }
 
-    /// The same by these programs, which know nothing of ocm: blobs whose encoder they lack come out by their plain form.
-    fn is_restored_by(&self, folder: &Path, script: &str) {
+    /// The same by one of the programs that know nothing of ocm: blobs whose encoder it lacks come out by their plain form. Says whether
+    /// there are none.
+    fn is_restored_by(&self, folder: &Path, script: &str) -> bool {
         let both = self.lab.folder("both");
         fs::create_dir_all(&both).expect("a folder");
         for file in [Self::ARCHIVE, Self::BASE].iter().take(1 + self.bases().len()).flat_map(|name| files_of(&self.lab.folder(name))) {
@@ -120,6 +121,7 @@ impl Golden {
         for (digest, plain) in &self.blobs {
             assert!(found.contains(digest) || plain.is_some_and(|plain| found.contains(&plain)), "{script}: {digest} is not there: {said}");
         }
+        whole
     }
 
     /// By the programs as they are now, and by those that lie in its volumes.
@@ -132,9 +134,13 @@ impl Golden {
         unpack.arg("-xf").arg(first.expect("a volume")).arg("-C").arg(&then).args(["restore.py", "restore-gzip.py"]);
         let has_programs = unpack.output().expect("tar starts").status.success();
         for script in ["restore.py", "restore-gzip.py"] {
-            self.is_restored_by(&now, script);
+            let whole = self.is_restored_by(&now, script);
             if has_programs && fs::read(now.join(script)).ok() != fs::read(then.join(script)).ok() {
                 self.is_restored_by(&then, script);
+            }
+            if whole {
+                // The other one, which has more encoders, would do the same.
+                break;
             }
         }
     }

@@ -60,6 +60,6 @@ impl Drop for ReadOnly {
     }
 }
 
-fn undo(path: &Path) {
+pub(super) fn undo(path: &Path) {
     let _gone = Command::new("umount").arg("-l").arg(path).status();
 }

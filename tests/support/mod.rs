@@ -16,4 +16,5 @@ pub mod process;
 pub mod proxy;
 pub mod registry;
 mod relay;
+pub mod sectors;
 pub mod tools;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use ocm_format::error::Kind;
 use ocm_format::index::MemberKind;
 use ocm_format::layout::VolumeKind;
 use ocm_format::parity::make;
@@ -104,4 +105,24 @@ fn a_volume_that_changed_its_size_is_not_taken_in() {
     std::fs::File::options().append(true).open(&sample.volumes()[0]).and_then(|file| file.set_len(512)).expect("cut");
     let error = make(&plan, &BTreeMap::from([(1, sample.path().join("p"))]), &mut go_on).expect_err("refused");
     assert!(error.to_string().contains("512 bytes"), "{error}");
+}
+
+#[test]
+fn a_code_that_is_unknown_and_another_version_are_refused_by_their_numbers() {
+    let sample = sample(1, 64 << 10, 60_000, 1);
+    let path = sample.parity().remove(0);
+    let sound = std::fs::read(&path).expect("content");
+    for (at, kind, why) in [
+        (12, Kind::Unsupported, "OCM.PARITY: code 9 is unknown, and this version cannot do without"),
+        (8, Kind::Version, "OCM.PARITY: it is of format version 9 draft "),
+    ] {
+        let mut content = sound.clone();
+        content[1536 + at] = 9;
+        let sum = crc32c::crc32c(&content[1536..1536 + 508]);
+        content[1536 + 508..1536 + 512].copy_from_slice(&sum.to_le_bytes());
+        std::fs::write(&path, content).expect("written");
+        let (group, problems) = sample.group();
+        let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+        assert!(group.is_none() && problem.kind() == kind && problem.to_string().contains(why), "{problem}");
+    }
 }

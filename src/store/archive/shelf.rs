@@ -197,7 +197,7 @@ impl Shelf {
             return Error::usage(format!("{path}: there is no set {generation} here; there is set {}", here.join(", ")));
         }
         match self.found.strangers.first() {
-            Some((file, error)) => Error::damaged(format!("{path}: no archive can be read here; {}: {}", file.display(), error.message())),
+            Some((_, error)) => told(error).context(format!("{path}: no archive can be read here")),
             None if !self.path.exists() => {
                 Error::usage(format!("{path}: there is no such directory")).hint("name an archive directory, docker://… or oci:…")
             }

@@ -11,6 +11,9 @@ use crate::built::{Built, range, raw};
 use crate::forged::Forged;
 use crate::made::noise;
 
+/// What becomes of the bytes of SET.json.
+type Change = fn(&mut Vec<u8>);
+
 fn volume() -> Forged {
     let content = noise(1, 1_000);
     let mut built = Built::new(1, Parent::None);
@@ -26,7 +29,7 @@ fn seen(forged: &Forged) -> Came {
 
 #[test]
 fn a_set_manifest_that_is_no_canonical_json_is_refused_and_its_volume_still_read() {
-    let cases: [(fn(&mut Vec<u8>), &str); 7] = [
+    let cases: [(Change, &str); 7] = [
         (|set| set.push(b'\n'), "SET.json: it is not canonical JSON"),
         (|set| drop(set.splice(1..1, *b"\"cap\":16777216,")), "SET.json: it is not canonical JSON"),
         (|set| drop(set.splice(1..1, *b"\"a\":[\xff],")), "SET.json: "),

@@ -12,6 +12,9 @@ use crate::built::{Built, pieces, range, raw, run};
 use crate::forged::Forged;
 use crate::made::noise;
 
+/// What becomes of the footer.
+type Change = fn(&mut Footer);
+
 fn content() -> Vec<u8> {
     noise(1, 3_000)
 }
@@ -32,7 +35,7 @@ fn seen(forged: &Forged) -> Came {
 
 #[test]
 fn a_footer_that_does_not_agree_with_header_or_file_is_refused() {
-    let cases: [(fn(&mut Footer), &str); 12] = [
+    let cases: [(Change, &str); 12] = [
         (|footer| footer.set.0[0] ^= 1, "it names another set or volume than the header"),
         (|footer| footer.number = 2, "it names another set or volume than the header"),
         (|footer| footer.file_bytes += 512, "bytes and the file has"),

@@ -94,9 +94,7 @@ fn sizes_that_are_lies_or_no_octal_numbers_are_not_followed() {
     let at = forged.member("packs/000002.zst");
     forged.members[at..at + 512].copy_from_slice(&tar::header("packs/000002.zst", 1 << 24, forged.time).expect("a header"));
     forged.on_footer = |footer| footer.directory = Digest::of(b"another");
-    let document = Digest::of(b"a document");
     seen(&forged).says("lost: ", "the file ends within packs/000002.zst").says("broken: ", "footer").is_silent("read: ");
-    assert!(!document.hex().is_empty());
 }
 
 #[test]
