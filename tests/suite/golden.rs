@@ -235,8 +235,8 @@ async fn the_signed_golden_archive_is_let_in_by_its_trust_file_and_by_minisign()
     golden.lab.demand(&golden.lab.path("archive/trust"), &["builder", "auditor"], &[]);
     golden.comes_out().await;
     let (folder, archive) = (golden.lab.folder("unpacked"), golden.lab.folder(Golden::ARCHIVE));
-    let volumes = files_of(&archive).into_iter();
-    crate::signed_sets::stock::unpacked(&volumes.filter(|path| name_of(path).contains(".v0")).next_back().expect("a volume"), &folder);
+    let last = files_of(&archive).into_iter().rfind(|path| name_of(path).contains(".v0"));
+    crate::signed_sets::stock::unpacked(&last.expect("a volume"), &folder);
     let trust = fs::read_to_string(archive.join("trust")).expect("a trust file");
     let (builder, auditor) = trust.split_once('\n').expect("two lines");
     let key = |line: &str| line.split(' ').next().expect("a key").to_owned();

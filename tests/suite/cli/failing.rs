@@ -58,7 +58,7 @@ fn features_versions_and_sizes_that_cannot_be_are_refused_by_what_they_are() {
             1,
             "header: it uses features 0x20, and this version cannot do without them",
         ),
-        (|header| header[8] = 9, 1, "header: it is of format version 9 draft "),
+        (|header| header[8] = 9, 1, "header: it is of format version 9; this program reads version 1"),
         (|header| header[12] = 9, 1, "header: volume kind 9 is unknown, and this version cannot do without"),
         (|header| header[72..80].copy_from_slice(&65_536_u64.to_le_bytes()), 2, "bytes and its cap is 65536"),
     ] {
