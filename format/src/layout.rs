@@ -359,6 +359,56 @@ mod tests {
     }
 
     #[test]
+    fn headers_at_the_limits_come_back_and_beyond_them_are_refused() {
+        let none = Parent::Receipt { root: Digest::of(b"receipt") };
+        for header in [
+            Header { generation: 1, number: 1, cap: MIN_CAP, parent: Parent::None, ..sample() },
+            Header { generation: u32::MAX, number: MAX_VOLUMES, cap: u64::MAX, parent: none, ..sample() },
+        ] {
+            assert_eq!(Header::decode(&header.encode()).expect("a header"), header);
+        }
+        for header in [
+            Header { generation: 0, ..sample() },
+            Header { number: 0, ..sample() },
+            Header { number: MAX_VOLUMES + 1, ..sample() },
+            Header { cap: MIN_CAP - 1, ..sample() },
+        ] {
+            let error = Header::decode(&header.encode()).expect_err("out of bounds");
+            assert!(error.to_string().contains("generation, number or cap is out of bounds"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_parent_that_its_kind_does_not_have_is_refused() {
+        // Kind of parent, whether there is an id, whether there is a root.
+        for (kind, id, root, is_sound) in [
+            (0, false, false, true),
+            (0, true, false, false),
+            (0, false, true, false),
+            (1, true, true, true),
+            (2, false, true, true),
+            (2, true, true, false),
+        ] {
+            let mut bytes = Header { parent: Parent::None, ..sample() }.encode();
+            bytes[13] = kind;
+            bytes[88] = id.into();
+            bytes[104] = root.into();
+            assert_eq!(Header::decode(&seal(&bytes[..508])).is_ok(), is_sound, "{kind} {id} {root}");
+        }
+    }
+
+    #[test]
+    fn a_footer_has_known_flags_alone() {
+        for bit in 0..32u32 {
+            let mut bytes = [0; FIXED_BYTES];
+            bytes[..8].copy_from_slice(&FOOTER_MAGIC);
+            bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
+            bytes[12..16].copy_from_slice(&(1u32 << bit).to_le_bytes());
+            assert_eq!(Footer::decode(&seal(&bytes[..508])).is_ok(), bit < 4, "bit {bit}");
+        }
+    }
+
+    #[test]
     fn a_footer_comes_back() {
         let footer = Footer {
             flags: FLAG_LAST | FLAG_SET,

@@ -184,6 +184,45 @@ mod tests {
     }
 
     #[test]
+    fn frame_headers_at_the_limits_come_back_and_beyond_them_are_refused() {
+        let most = u32::try_from(MAX_FRAME_BYTES).expect("16 MiB");
+        let header = |stored_bytes, plain_bytes, stream_offset| FrameHeader {
+            codec: Codec::Zstd,
+            stored_bytes,
+            plain_bytes,
+            stream_offset,
+            digest: Digest::of(b"x"),
+        };
+        for sound in [header(1, 1, 0), header(2 * most, most, u64::MAX >> 1)] {
+            assert_eq!(FrameHeader::decode(&sound.encode()).expect("a header").0, sound);
+        }
+        for (wrong, why) in [
+            (header(1, 0, 0), "plain length"),
+            (header(1, most + 1, 0), "plain length"),
+            (header(0, 1, 0), "stored length"),
+            (header(2 * most + 1, 1, 0), "stored length"),
+            (header(1, 1, (u64::MAX >> 1) + 1), "place in the stream"),
+        ] {
+            let error = FrameHeader::decode(&wrong.encode()).expect_err(why);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_has_its_runs_and_a_depth_within_bounds() {
+        let run = |bytes| Run { digest: Digest::of(b"old"), offset: 3, bytes };
+        let header = |depth, runs| {
+            let codec = Codec::Prefix { depth, runs };
+            FrameHeader { codec, stored_bytes: 9, plain_bytes: 10, stream_offset: 0, digest: Digest::of(b"x") }
+        };
+        let sound = header(MAX_DEPTH, vec![run(MAX_PREFIX_BYTES - 1), run(1)]);
+        assert_eq!(FrameHeader::decode(&sound.encode()).expect("a header").0.codec.runs().len(), 2);
+        for wrong in [header(0, vec![run(1)]), header(MAX_DEPTH + 1, vec![run(1)]), header(1, vec![run(MAX_PREFIX_BYTES), run(1)])] {
+            assert!(FrameHeader::decode(&wrong.encode()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn the_digest_of_a_frame_covers_all_that_is_said_of_its_prefix() {
         let of = |depth, offset, bytes| {
             let runs = vec![Run { digest: Digest::of(b"old"), offset, bytes }];

@@ -237,4 +237,39 @@ mod tests {
             assert!(ParityHeader::decode(&header.encode()).is_err(), "change {at}");
         }
     }
+
+    #[test]
+    fn numbers_at_their_limits_come_back() {
+        type Change = fn(&mut ParityHeader);
+        let changes: [(Change, bool); 10] = [
+            (|header| header.parity = MAX_SHARDS - 3, true),
+            (|header| header.parity = MAX_SHARDS - 2, false),
+            (|header| header.column_bytes = MIN_COLUMN_BYTES, true),
+            (|header| header.column_bytes = MAX_COLUMN_BYTES, true),
+            // Three entries of 40 bytes after 512: the first block after them, and 1 MiB behind it.
+            (|header| header.shard_offset = 2560 + (1 << 20), true),
+            (|header| header.shard_offset = 2560 + (1 << 20) + 512, false),
+            (|header| header.shard_offset += 1, false),
+            (|header| header.volumes[0].bytes = 1 << 62, false),
+            // 5 hashes of 16 bytes and a CRC of 4 for each of so many columns.
+            (|header| header.volumes[0].bytes = 4096 * (MAX_TABLE_BYTES / 84), true),
+            (|header| header.volumes[0].bytes = 4096 * (MAX_TABLE_BYTES / 84 + 1), false),
+        ];
+        for (at, (change, is_sound)) in changes.into_iter().enumerate() {
+            let mut header = sample();
+            change(&mut header);
+            assert_eq!(ParityHeader::decode(&header.encode()).ok(), is_sound.then_some(header), "change {at}");
+        }
+        assert_eq!((sample().shard_bytes(), ParityHeader::bytes_for(3)), (65_024, 512 + 120));
+    }
+
+    #[test]
+    fn what_follows_is_bounded_before_it_is_read() {
+        for (data, is_sound) in [(0, false), (1, true), (MAX_SHARDS, true), (MAX_SHARDS + 1, false)] {
+            let mut fixed: [u8; FIXED_BYTES] = *sample().encode().first_chunk().expect("512");
+            fixed[16..20].copy_from_slice(&data.to_le_bytes());
+            let rest = ParityHeader::rest_bytes(&seal(&fixed[..508]));
+            assert_eq!(rest.ok(), is_sound.then_some(data as usize * 40), "{data}");
+        }
+    }
 }

@@ -114,7 +114,7 @@ fn a_code_that_is_unknown_and_another_version_are_refused_by_their_numbers() {
     let sound = std::fs::read(&path).expect("content");
     for (at, kind, why) in [
         (12, Kind::Unsupported, "OCM.PARITY: code 9 is unknown, and this version cannot do without"),
-        (8, Kind::Version, "OCM.PARITY: it is of format version 9 draft "),
+        (8, Kind::Version, "OCM.PARITY: it is of format version 9; this program reads version 1"),
     ] {
         let mut content = sound.clone();
         content[1536 + at] = 9;
