@@ -19,6 +19,8 @@ const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const MAX_BLOCK: usize = 128 << 10;
 /// The largest window of a frame, as a power of two of bytes.
 pub(crate) const WINDOW_LOG: u32 = 23;
+/// The largest frame of a single segment, which is its own window.
+const SEGMENT_LOG: u32 = 24;
 /// The size of the tables of frames with a prefix.
 const PREFIX_TABLE_LOG: u32 = 22;
 /// What stands before each raw block.
@@ -215,7 +217,7 @@ pub fn decompress_beginning(plain: &mut [u8], stored: &[u8]) -> Result<()> {
         }
         let context = kept.as_mut()?;
         context.reset(ResetDirective::SessionOnly).ok()?;
-        context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
+        context.set_parameter(DParameter::WindowLogMax(SEGMENT_LOG)).ok()?;
         let mut out = zstd_safe::OutBuffer::around(plain);
         let mut from = zstd_safe::InBuffer::around(stored);
         while out.pos() < bytes {
@@ -277,6 +279,14 @@ mod tests {
                 assert!(decompress(&stored[..stored.len() - 1], size, None).is_err());
             }
         }
+    }
+
+    #[test]
+    fn the_beginning_of_the_largest_frame_of_a_single_segment_is_read() {
+        let (plain, mut stored, mut begun) = (vec![7u8; 16 << 20], Vec::new(), [0; 100]);
+        wrap(&mut &plain[..], u32::MAX >> 8, &mut stored).expect("wrapped");
+        decompress_beginning(&mut begun, &stored).expect("decompressed");
+        assert_eq!(begun, [7; 100]);
     }
 
     #[test]

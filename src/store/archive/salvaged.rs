@@ -38,7 +38,9 @@ impl ArchiveSource {
         if chosen.is_empty() {
             return shelf.select(generation).and(Err(Error::usage("no such set")));
         }
-        let others = others.into_iter().chain(bases.iter().flat_map(|base| &base.found().sets));
+        let mut others: Vec<&SetFiles> = others.into_iter().chain(bases.iter().flat_map(|base| &base.found().sets)).collect();
+        // A later set may have a blob again as a patch of one that a chosen set has: it comes last.
+        others.sort_by_key(|set| generation.is_some_and(|wanted| set.header.generation > wanted));
         let all: Vec<&SetFiles> = chosen.iter().copied().chain(others).collect();
         let found = salvage(all.iter().copied(), scratch, Options::default()).map_err(|error| told(&error))?;
         let mut lost: Vec<String> = found.lost.iter().map(ToString::to_string).collect();

@@ -88,10 +88,18 @@ impl Generations {
 
     /// Every blob that an archive gives, written into a layout by its digest.
     pub(super) async fn blobs(&self, archive: &str) -> BTreeMap<PathBuf, Vec<u8>> {
-        let to = format!("out-of-{archive}");
-        let made = self.lab.sync(&[self.lab.path(archive)], &format!("oci:{}", self.lab.path(&to))).await.expect("a run");
+        self.blobs_with(archive, &format!("out-of-{archive}"), |_| {}).await
+    }
+
+    /// The same of one that is read as far as it can be.
+    pub(super) async fn recovered(&self, archive: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        self.blobs_with(archive, &format!("recovered-from-{archive}"), |request| request.salvage = true).await
+    }
+
+    async fn blobs_with(&self, archive: &str, to: &str, options: impl FnOnce(&mut Request)) -> BTreeMap<PathBuf, Vec<u8>> {
+        let made = self.lab.sync_with(&[self.lab.path(archive)], &format!("oci:{}", self.lab.path(to)), options).await.expect("a run");
         assert_eq!(made.class(), Class::Done, "{archive}: {:?}", made.report);
-        self.blobs_in(&to)
+        self.blobs_in(to)
     }
 
     fn blobs_in(&self, layout: &str) -> BTreeMap<PathBuf, Vec<u8>> {

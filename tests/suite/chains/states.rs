@@ -38,6 +38,7 @@ async fn what_left_a_chain_and_came_back_is_read_in_every_set_of_it() {
     }
     for generation in 1..=3 {
         assert!(chain.blobs(&format!("disk@{generation}")).await == chain.state(generation), "{generation}");
+        assert!(chain.recovered(&format!("disk@{generation}")).await == chain.state(generation), "{generation}");
     }
 }
 
