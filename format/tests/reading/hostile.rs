@@ -16,8 +16,17 @@ use ocm_format::reader::{Options, Reader};
 use ocm_format::recipe::{Part, Piece, Plain, Replay, Restart};
 use ocm_format::set::scan;
 
+use crate::apart::{Came, apart};
 use crate::built::{Built, NewFrame, pieces, range, raw, run};
+use crate::forged::Forged;
 use crate::made::{NORMAL, check_set, noise, only_set};
+
+/// What a process of its own makes of it.
+fn seen(forged: &Forged) -> Came {
+    let folder = tempfile::tempdir().expect("a folder");
+    forged.write(folder.path());
+    apart(folder.path())
+}
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")

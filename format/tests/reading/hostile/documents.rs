@@ -6,7 +6,8 @@ use ocm_format::digest::Digest;
 use ocm_format::layout::Parent;
 use serde_json::json;
 
-use crate::apart::{Came, apart, measured};
+use super::seen;
+use crate::apart::{apart, measured};
 use crate::built::{Built, range, raw};
 use crate::forged::Forged;
 use crate::made::noise;
@@ -19,12 +20,6 @@ fn volume() -> Forged {
     let mut built = Built::new(1, Parent::None);
     built.plain_pack(&[&content]).records(&[raw(Digest::of(&content), vec![range(0, 1_000)])]);
     built.forged()
-}
-
-fn seen(forged: &Forged) -> Came {
-    let folder = tempfile::tempdir().expect("a folder");
-    forged.write(folder.path());
-    apart(folder.path())
 }
 
 #[test]

@@ -7,6 +7,7 @@ use ocm_format::index::{FrameRow, table};
 use ocm_format::layout::{Codec, Footer, Parent};
 use ocm_format::recipe::{Part, Piece, Plain};
 
+use super::seen;
 use crate::apart::{Came, apart};
 use crate::built::{Built, pieces, range, raw, run};
 use crate::forged::Forged;
@@ -25,12 +26,6 @@ fn volume() -> Forged {
     built.plain_pack(&[&content[..1_000], &content[1_000..2_000], &content[2_000..]]);
     built.records(&[raw(Digest::of(&content), vec![range(0, 3_000)])]);
     built.forged()
-}
-
-fn seen(forged: &Forged) -> Came {
-    let folder = tempfile::tempdir().expect("a folder");
-    forged.write(folder.path());
-    apart(folder.path())
 }
 
 #[test]
