@@ -24,8 +24,10 @@ use crate::volume::{Ends, read_exact};
 
 /// The longest header of a frame.
 const MAX_FRAME_HEADER_BYTES: u64 = 1 << 20;
-/// How much is read at once while a member is looked for, in bytes: first, and at the most. Members that are hurt may be many.
+/// How much is read at once while something is looked for, in bytes: first, and at the most. Members that are hurt may be many.
 const SEARCH_BYTES: [u64; 2] = [4 << 10, 1 << 20];
+/// The least that a medium fails to read, in bytes.
+const SECTOR: u64 = 512;
 /// So many bytes of notes are kept of one file.
 const MOST_NOTE_BYTES: usize = 16 << 20;
 /// So many places are told of one file.
@@ -131,7 +133,7 @@ impl Scan {
         if !self.is_end(at) {
             self.lose(at, "no member begins here");
         }
-        let next = self.next_member(begin)?;
+        let next = self.next_member(begin);
         let mut from = begin;
         while from < next {
             from = match self.hidden_pack(from)? {
@@ -142,27 +144,13 @@ impl Scan {
         Ok(next)
     }
 
-    /// Where the next member begins; the end of the file without one.
-    fn next_member(&self, begin: u64) -> Result<u64> {
-        let (mut from, [mut most, limit]) = (begin, SEARCH_BYTES);
-        while from.saturating_add(tar::BLOCK) <= self.bytes {
-            let bytes = most.min(self.bytes.saturating_sub(from));
-            let mut blocks = vec![0u8; usize::try_from(bytes.saturating_sub(bytes % tar::BLOCK)).unwrap_or_default()];
-            match read_exact(&self.file, from, &mut blocks) {
-                // A place that cannot be read hides no member that is beside it.
-                Err(_) if most > tar::BLOCK => most = tar::BLOCK,
-                Err(_) => from = from.saturating_add(tar::BLOCK),
-                Ok(()) => {
-                    let (found, _) = blocks.as_chunks::<512>();
-                    if let Some(place) = found.iter().position(|block| tar::scanned_size(block, self.header.time).is_some()) {
-                        return Ok(from.saturating_add(length(blocks.get(..place.saturating_mul(512)).unwrap_or_default())));
-                    }
-                    from = from.saturating_add(length(&blocks));
-                    most = most.saturating_mul(2).min(limit);
-                }
-            }
-        }
-        Ok(self.bytes)
+    /// Where the next member begins; the end of the file without one. `begin` is a multiple of a block.
+    fn next_member(&self, begin: u64) -> u64 {
+        self.search(begin, self.bytes, |at, bytes| {
+            let (blocks, _) = bytes.as_chunks::<512>();
+            let mut places = (at..).step_by(512).zip(blocks);
+            places.find(|(_, block)| tar::scanned_size(block, self.header.time).is_some()).map(|(place, _)| place)
+        })
     }
 
     /// Whether all that is left of the file are the zeros that end it.
@@ -200,21 +188,40 @@ impl Scan {
     /// Where a frame header stands between `from` and `end`; `end` without one.
     fn next_frame(&self, from: u64, end: u64) -> u64 {
         let magic = FRAME_MAGIC.to_le_bytes();
-        let (mut at, mut tries) = (from, 0);
-        while at < end {
-            let mut bytes = vec![0u8; usize::try_from(SEARCH_BYTES[1].min(end.saturating_sub(at))).unwrap_or_default()];
-            if read_exact(&self.file, at, &mut bytes).is_ok() {
-                for (place, _) in bytes.windows(magic.len()).enumerate().filter(|(_, window)| *window == magic) {
-                    let begin = at.saturating_add(u64::try_from(place).unwrap_or(u64::MAX));
-                    match self.frame_header(begin) {
-                        Ok(_) => return begin,
-                        Err(_) if tries == MOST_TRIES => return end,
-                        Err(_) => tries = tries.saturating_add(1),
-                    }
+        let mut tries = 0;
+        self.search(from, end, |at, bytes| {
+            for (place, rest) in (at..).zip((0..bytes.len()).filter_map(|place| bytes.get(place..))) {
+                // A magic may lie across the edge: then its beginning is enough to look there.
+                if !magic.starts_with(rest.get(..magic.len()).unwrap_or(rest)) {
+                    continue;
+                }
+                match self.frame_header(place) {
+                    Ok(_) => return Some(place),
+                    Err(_) if tries == MOST_TRIES => return Some(end),
+                    Err(_) => tries = tries.saturating_add(1),
                 }
             }
-            // A magic may lie across the edge.
-            at = at.saturating_add(length(&bytes).saturating_sub(3).max(1));
+            None
+        })
+    }
+
+    /// What `find` finds first in the bytes from `from` to `end`, which it gets piece by piece with their places; `end` without anything.
+    /// A sector that cannot be read hides nothing that is beside it.
+    fn search(&self, from: u64, end: u64, mut find: impl FnMut(u64, &[u8]) -> Option<u64>) -> u64 {
+        let (mut at, [mut most, limit]) = (from, SEARCH_BYTES);
+        while at < end {
+            let mut bytes = vec![0u8; usize::try_from(most.saturating_sub(at % SECTOR).min(end.saturating_sub(at))).unwrap_or_default()];
+            match read_exact(&self.file, at, &mut bytes) {
+                Err(_) if most > SECTOR => most = SECTOR,
+                Err(_) => at = at.saturating_add(length(&bytes)),
+                Ok(()) => {
+                    if let Some(place) = find(at, &bytes) {
+                        return place;
+                    }
+                    at = at.saturating_add(length(&bytes));
+                    most = most.saturating_mul(2).min(limit);
+                }
+            }
         }
         end
     }
