@@ -6,6 +6,7 @@
 //! *Not here:* what a run of ocm keeps beside the writer (`suite`, `resume`).
 
 mod disk;
+mod errors;
 mod full;
 mod trace;
 
@@ -106,6 +107,13 @@ fn writes_a_set_where_it_is_told_to() {
     }
 }
 
+/// The same, as it is to be run.
+fn itself(folder: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", "writes_a_set_where_it_is_told_to"]).env(FOLDER, folder);
+    command
+}
+
 fn traced() -> Option<Vec<Op>> {
     if Command::new("strace").arg("-V").output().is_err() {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "strace is not installed; run `make setup`");
@@ -113,9 +121,7 @@ fn traced() -> Option<Vec<Op>> {
         return None;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "writes_a_set_where_it_is_told_to"]).env(FOLDER, folder.path());
-    Some(trace::trace(&command, folder.path()))
+    Some(trace::trace(&itself(folder.path()), folder.path()))
 }
 
 #[test]
