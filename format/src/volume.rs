@@ -403,3 +403,6 @@ pub(crate) fn read_exact(file: &File, offset: u64, buffer: &mut [u8]) -> Result<
         kind => Error::new(Kind::Io(kind), error.to_string()).at(offset),
     })
 }
+
+#[cfg(test)]
+mod tests;
