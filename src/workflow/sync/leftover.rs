@@ -17,7 +17,7 @@ use crate::workspace::{Released, Workspace};
 
 /// Does what is left to be done for a set whose last volume has its name: its catalogue, handing it over, tidying up. Says
 /// which lineage the set is of, where there was one.
-pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settings, workspace: &Workspace) -> Result<Option<String>> {
+pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settings, workspace: &Workspace) -> Result<Option<[u8; 16]>> {
     let (request, workspace, there) = (request.clone(), workspace.clone(), folder.to_owned());
     let finished = blocking(move || {
         let folder = there;
@@ -34,11 +34,10 @@ pub(super) async fn complete(request: &Request, folder: &Path, settings: &Settin
         parity::complete(folder, set, settings).await?;
         Unfinished::discard(folder, None)?;
     }
-    let finished = finished.map(|set| (set.generation(), set.lineage_name().to_owned()));
-    Ok(finished.map(|(generation, lineage)| {
-        let note = format!("set {generation} was finished by a run that was interrupted; its last steps are done now");
+    Ok(finished.map(|set| {
+        let note = format!("set {} was finished by a run that was interrupted; its last steps are done now", set.generation());
         settings.monitor.event(Event::Note(&note));
-        lineage
+        set.lineage_bytes()
     }))
 }
 

@@ -23,8 +23,15 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Finds the place of a new set in the archive on `shelf`; `known` are the catalogues of sets made here.
-    pub(super) fn find(shelf: &Shelf, known: &Shelf, options: &ArchiveOptions, monitor: &dyn Monitor) -> Result<Self> {
+    /// Finds the place of a new set in the archive on `shelf`; `known` are the catalogues of sets made here. `finished` is the lineage of a
+    /// set that was finished here just now: it is gone on with, also where all files of that set were let go.
+    pub(super) fn find(
+        shelf: &Shelf,
+        known: &Shelf,
+        options: &ArchiveOptions,
+        finished: Option<[u8; 16]>,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         let here = shelf.known_sets();
         let all: Vec<KnownSet> = here.iter().cloned().chain(known.known_sets()).collect();
         let since = options.since.as_deref().map(Path::new);
@@ -34,6 +41,7 @@ impl Line {
                 return Self::since_place(Path::new(since), &all, [shelf, known], options);
             }
             (_, Some(name)) => newest(all.iter().filter(|set| set.name == *name))?,
+            (_, None) if finished.is_some() => newest(all.iter().filter(|set| Some(set.lineage) == finished))?,
             (_, None) => {
                 one_lineage(shelf.path(), &here)?;
                 let named = || holding.as_ref().map_or(Ok(None), |holding| named_by(holding, &all));

@@ -74,19 +74,17 @@ pub(super) async fn bring(
     fixed: Fixed,
 ) -> Result<Outcome> {
     let lock = if request.dry_run { None } else { Some(Arc::new(lock(folder)?)) };
-    let mut options = request.archive.clone();
-    if lock.is_some() {
-        // A set that was finished just now is what a new one builds on, also where all of its files were let go.
-        let finished = leftover::complete(request, folder, settings, workspace).await?;
-        options.lineage = options.lineage.or(finished);
-    }
+    let finished = if lock.is_some() { leftover::complete(request, folder, settings, workspace).await? } else { None };
     for file in foreign(folder) {
         settings.monitor.event(Event::Note(&format!("{}: it is an archive of oc-mirror; it is left alone", file.display())));
     }
     let shelf = Shelf::open(folder)?;
     let line = match fixed.line {
         Some(line) => line,
-        None => Line::find(&shelf, &Shelf::open_together(&workspace.known_sets()?)?, &options, settings.monitor.as_ref())?,
+        None => {
+            let known = Shelf::open_together(&workspace.known_sets()?)?;
+            Line::find(&shelf, &known, &request.archive, finished, settings.monitor.as_ref())?
+        }
     };
     let key = request_key(request, &line, &fixed.options, settings.trust.key());
     let key = Key { run: run_key(&key, settings), set: key };

@@ -39,6 +39,22 @@ async fn a_run_that_ended_after_its_last_volume_is_completed_by_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_was_finished_is_gone_on_with_whatever_else_has_its_name() {
+    let Some(mut half) = Half::with(MANY_VOLUMES).await else { return };
+    let mut elsewhere = half.lab.settings.clone();
+    elsewhere.random = [7; 16];
+    sync(half.request("other/disk"), &elsewhere).await.expect("another lineage of this name");
+    let volumes = half.lab.archive("whole/disk").into_keys().filter(|name| name.contains(".v0")).count();
+    let mut request = half.request("cut/disk");
+    request.archive.on_volume = Some(format!("[ $OCM_VOLUME_NUMBER != {volumes} ]"));
+    sync(request, &half.lab.settings).await.expect_err("the command fails at the last volume");
+    let heard = Heard::of(&mut half.lab);
+    let made = half.sync("cut/disk").await.expect("nothing new");
+    assert!(heard.has(&["set 1 was finished by a run that was interrupted"]), "{:?}", heard.lines());
+    assert!(made.set.is_none() && made.class() == Class::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_fails_stops_at_its_volume_and_the_next_run_goes_on_there() {
     let Some(near) = Registry::start() else { return };
     let (lab, proxy) = (Lab::new(), Proxy::before(near.host()));
