@@ -131,6 +131,73 @@ fn every_file_is_strictly_below_its_cap() {
     }
 }
 
+/// A file of noise that is made as it is read.
+struct Noise {
+    state: u64,
+    left: u64,
+}
+
+impl std::io::Read for Noise {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let bytes = self.left.min(buffer.len() as u64) as usize;
+        for word in buffer[..bytes].chunks_mut(8) {
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            word.copy_from_slice(&self.state.to_le_bytes()[..word.len()]);
+        }
+        self.left -= bytes as u64;
+        Ok(bytes)
+    }
+}
+
+/// One blob of so many bytes that do not shrink: every file is below the cap, and no volume but the last leaves more than a pack.
+fn one_blob_fills_its_volumes(cap: u64, bytes: u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let content = || Noise { state: bytes | 1, left: bytes };
+    let mut hasher = ocm_format::digest::Hasher::sha256();
+    let mut buffer = vec![0; 1 << 20];
+    let mut reader = content();
+    loop {
+        let read = std::io::Read::read(&mut reader, &mut buffer).expect("noise");
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+    }
+    let mut set = open(folder.path(), cap, 2);
+    let blob = NewBlob { digest: hasher.finish(), bytes, form: Form::Packed, note: String::new() };
+    set.add(blob, &mut content()).expect("stored");
+    let made = set.finish(closing()).expect("finished");
+    let (last, full) = made.volumes.split_last().expect("a volume");
+    assert!(!full.is_empty() && last.1.bytes < cap, "{bytes} bytes with a cap of {cap}");
+    let pack = (cap / 8).min(8 << 20);
+    for (path, done) in full {
+        assert_eq!(std::fs::metadata(path).expect("a file").len(), done.bytes);
+        assert!(done.bytes < cap && done.bytes >= cap - pack - cap * 3 / 100, "{} of {cap} bytes", done.bytes);
+    }
+}
+
+#[test]
+fn blobs_of_about_a_cap_and_of_ten_fill_their_volumes() {
+    for cap in [64 << 10, 128 << 10, 1 << 20] {
+        for bytes in [cap - 1, cap, cap + 1, 10 * cap] {
+            one_blob_fills_its_volumes(cap, bytes);
+        }
+    }
+}
+
+#[test]
+fn volumes_of_2_and_4_gibibytes_are_filled() {
+    if std::env::var_os("OCM_NIGHTLY").is_none() {
+        return;
+    }
+    // The longest file of FAT has 4 GiB - 1 bytes: the cap is one more than that at most.
+    for cap in [2 << 30, (4 << 30) - 1] {
+        one_blob_fills_its_volumes(cap, cap + (1 << 20));
+    }
+}
+
 #[test]
 fn the_number_of_threads_changes_no_byte() {
     let sets = [1, 2, 8].map(|threads| {
