@@ -18,7 +18,7 @@ use crate::image::Digest;
 use crate::store::archive::listing::SetLine;
 use crate::store::archive::{Admit, Seal, SetFacts, SignatureFile, Signed};
 pub use crate::trust::authority::{Authority, Checked, Demand, Judgement, Standing, Wish};
-use crate::trust::authority::{Found, Subject, comment_of};
+use crate::trust::authority::{Found, Signable, Subject, comment_of, comment_of_receipt};
 use crate::trust::minisign::Signature;
 pub use crate::trust::secret::SecretKey;
 
@@ -87,15 +87,15 @@ fn with_subject<T>(signed: &Signed, work: impl FnOnce(&Subject<'_>) -> T) -> T {
     let found = |file: &SignatureFile| Found { place: file.path.display().to_string(), bytes: file.bytes.clone() };
     let (inside, beside): (Vec<Found>, Vec<Found>) = (signed.inside.iter().map(found).collect(), signed.beside.iter().map(found).collect());
     let name = format!("set {} of {:?}", signed.generation, signed.lineage);
-    let (set, lineage, root, bytes) = (signed.id.as_str(), signed.lineage.as_str(), signed.root, signed.bytes.as_slice());
-    work(&Subject { name, set, lineage, root, bytes, inside: &inside, beside: &beside })
+    let (kind, scope, root, bytes) = (Signable::Set(&signed.id), signed.lineage.as_str(), signed.root, signed.bytes.as_slice());
+    work(&Subject { name, kind, scope, root, bytes, inside: &inside, beside: &beside })
 }
 
 /// Signs a receipt, where a key is given; says which file has the signature.
 pub(super) fn sign_receipt(receipt: &Path, destination: &str, settings: &Settings) -> Result<Option<PathBuf>> {
     let Some(key) = &settings.signer else { return Ok(None) };
     let bytes = std::fs::read(receipt).map_err(|error| Error::io(receipt.display(), &error))?;
-    let comment = format!("ocm receipt {} destination {destination}", Digest::of(&bytes));
+    let comment = comment_of_receipt(&Digest::of(&bytes), destination);
     let mut name = receipt.as_os_str().to_owned();
     name.push(".minisig");
     let path = PathBuf::from(name);

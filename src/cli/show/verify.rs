@@ -210,13 +210,21 @@ pub(in crate::cli) mod tests {
 
     /// What the signatures of a set came to: one that is trusted, and one that lacks.
     pub(in crate::cli) fn signed() -> SetSignatures {
-        use crate::trust::authority::{Authority, Found, Subject, Wish};
+        use crate::trust::authority::{Authority, Found, Signable, Subject, Wish};
         use crate::trust::secret::{NewKey, SecretKey};
         let key = SecretKey::new(&NewKey { id: [1; 8], seed: &[1; 32] }).expect("a key");
         let found = |place: &str, bytes: Vec<u8>| [Found { place: place.into(), bytes }];
         let (inside, beside) = (found("v", key.sign(b"set", "c").file().into_bytes()), found("a", b"x".to_vec()));
         let root = Digest::of(b"root");
-        let subject = Subject { name: "set 2".into(), set: "01", lineage: "disk", root, bytes: b"set", inside: &inside, beside: &beside };
+        let subject = Subject {
+            name: "set 2".into(),
+            kind: Signable::Set("01"),
+            scope: "disk",
+            root,
+            bytes: b"set",
+            inside: &inside,
+            beside: &beside,
+        };
         let wish = Wish { trust: vec![key.public().to_string()], ..Wish::default() };
         let judged = Authority::load(wish).expect("an authority").judge(&subject);
         let set = NamedSet { lineage: "disk".into(), generation: 2, root };
