@@ -86,7 +86,7 @@ pub(super) async fn bring(
     let shelf = Shelf::open(folder)?;
     let line = match fixed.line {
         Some(line) => line,
-        None => Line::find(&shelf, &Shelf::open_together(&workspace.known_sets()?)?, &options, settings.monitor.as_ref())?,
+        None => Line::find(&shelf, &Shelf::open_together(&workspace.known_sets()?)?, &options, settings)?,
     };
     let key = request_key(request, &line, &fixed.options, settings.trust.key());
     let key = Key { run: run_key(&key, settings), set: key };
