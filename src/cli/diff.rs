@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use super::runner::Runner;
 use super::settings::{Means, Moving, State, Wire};
 use super::show;
+use super::signing::Vouching;
 use crate::error::Result;
 use crate::image::place::Location;
 use crate::transfer::Class;
@@ -35,6 +36,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     wire: Wire,
     #[command(flatten)]
+    vouching: Vouching,
+    #[command(flatten)]
     state: State,
     #[command(flatten)]
     moving: Moving,
@@ -43,7 +46,8 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn run(self, runner: &Runner) -> Result<Class> {
         let (a, b) = (self.a, self.b);
-        let means = Means { workspace: self.state.workspace, jobs: Some(self.moving.jobs), wire: self.wire, ..Means::default() };
+        let (workspace, jobs, wire, vouching) = (self.state.workspace, Some(self.moving.jobs), self.wire, self.vouching);
+        let means = Means { workspace, jobs, wire, vouching, ..Means::default() };
         let options = Options { keep_host: self.keep_host, files: self.files };
         let work = async |settings: Settings| diff(&a, &b, options, &settings).await;
         let compared = runner.carry_out(means, true, "run the same command again", work)?;

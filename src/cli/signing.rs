@@ -1,4 +1,4 @@
-//! Options about signatures of sets: [`Signing`], for verbs that make something; [`Vouching`], for verbs that read sets.
+//! Options about signatures of sets and receipts: [`Signing`], for verbs that make something; [`Vouching`], for verbs that read.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::workflow::signing::{Authority, Demand, SecretKey, Wish};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Signatures")]
 pub(super) struct Signing {
-    /// Sign the set, or the receipt of a push, with this secret key of minisign
+    /// Sign the set, or the receipt, with this secret key of minisign
     #[arg(long, value_name = "KEY", env = "OCM_SIGN")]
     sign: Option<PathBuf>,
     #[command(flatten)]
@@ -34,10 +34,10 @@ impl Signing {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Signatures")]
 pub(super) struct Vouching {
-    /// Take only sets that are signed by these: a trust file, a .pub file, or a public key; repeat for more
+    /// Take only sets and receipts signed by these: a trust file, a .pub file, or a public key; repeat for more
     ///
-    /// A trust file has lines KEY ROLE LINEAGE-GLOB…. A key named alone has no role and counts for every lineage. Without --require-signature one
-    /// signature must be there.
+    /// A trust file has lines KEY ROLE LINEAGE-GLOB…. For receipts the patterns are matched with the destination, docker://HOST/…, instead of
+    /// a lineage. A key named alone has no role and counts for all. Without --require-signature one signature must be there.
     #[arg(long, value_name = "FILE|KEY", env = "OCM_TRUST")]
     trust: Vec<String>,
     /// Ask for signatures or approvals by so many different keys of a role; repeat for more
@@ -54,7 +54,7 @@ pub(super) struct Vouching {
         value_parser = demand
     )]
     require_signature: Vec<Demand>,
-    /// Count this approval too, besides those that lie beside the set; repeat for more
+    /// Count this approval too, besides what lies beside the set or receipt; repeat for more
     #[arg(long, value_name = "FILE", env = "OCM_APPROVAL")]
     approval: Vec<PathBuf>,
 }

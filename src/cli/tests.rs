@@ -165,7 +165,8 @@ fn every_field_of_a_document_is_explained() {
     };
     let listed = list::tests::listing(vec![list::tests::set(2)], vec![list::tests::image("a", None)]);
     let verified = verify::tests::of(verify::tests::damaged());
-    let verified = crate::workflow::verify::Outcome { signatures: vec![verify::tests::signed()], ..verified };
+    let (signatures, receipts) = (vec![verify::tests::signed()], vec![verify::tests::of_receipt()]);
+    let verified = crate::workflow::verify::Outcome { signatures, receipts, ..verified };
     let folder = tempfile::tempdir().expect("a folder");
     let key = crate::workflow::key::new(&folder.path().join("k"), &[1; 72], None).expect("a key");
     let set = serve::tests::ready(&[1]).sets.remove(0);

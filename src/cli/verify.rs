@@ -1,4 +1,4 @@
-//! `ocm verify`: is everything here, and sound?
+//! `ocm verify`: is everything here, and sound, and signed?
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -14,15 +14,15 @@ use crate::transfer::Class;
 use crate::workflow::Settings;
 use crate::workflow::verify::{Request, class, verify};
 
-/// Check that every byte of an archive is sound, and that nothing of it is missing
+/// Check that every byte of an archive is sound, that nothing of it is missing, and who signed it
 ///
-/// Nothing is written. It ends with 0 if all is sound and here, 4 if anything is damaged, 5 if a volume is missing.
+/// Nothing is written. Of a receipt it tells whether it can be read, and whose signature lies beside it in RECEIPT.minisig. It ends with 0 if all is sound and here, 4 if anything is damaged, 5 if a volume or a signature is missing.
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "Examples:\n  ocm verify /mnt/disk\n  ocm verify --quick /mnt/disk@2\n  ocm verify --after-write /mnt/usb\n  ocm verify /media/dvd/*.ocm.tar"
+    after_long_help = "Examples:\n  ocm verify /mnt/disk\n  ocm verify --quick /mnt/disk@2\n  ocm verify --after-write /mnt/usb\n  ocm verify /media/dvd/*.ocm.tar\n  ocm verify lab.json --trust trust"
 )]
 pub(super) struct Arguments {
-    /// Archive directories, @N for set N alone; or single files, which are judged alone
+    /// Archive directories, @N for set N alone; or files alone: volumes, catalogues, receipts
     #[arg(required = true, value_name = "ARCHIVE|FILE")]
     places: Vec<Location>,
     /// Read headers, footers, indexes and sizes alone

@@ -1,8 +1,8 @@
-//! [`Authority`]: which signatures a set must have, and whether it has them.
+//! [`Authority`]: which signatures a set or a receipt must have, and whether it has them.
 //!
-//! **Invariants.** Only signatures that verify over the bytes of SET.json by a key of the trust file count, each key once for a demand. What cannot be
-//! met by the keys that are trusted is refused before any set is looked at. An unknown key says nothing; a known one whose signature does not
-//! verify is damage.
+//! **Invariants.** Only signatures that verify over the bytes of SET.json, or of the receipt, by a key of the trust file count, each key once for
+//! a demand. What cannot be met by the keys that are trusted is refused before anything is looked at. An unknown key says nothing; a known one
+//! whose signature does not verify is damage.
 //!
 //! *Not here:* where signatures lie and which sets are looked at (`store::archive`, `workflow`).
 
@@ -15,10 +15,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::files;
-use super::minisign::{MAX_BYTES, PublicKey, Signature};
+use super::minisign::{PublicKey, Signature};
 use super::signers::{Signer, Signers, is_role};
+pub use super::subject::{Found, Signable, Subject, comment_of, comment_of_receipt};
 use crate::error::{Error, Result};
-use crate::image::Digest;
 
 /// So many signatures of a role, or of any.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Demand {
     pub count: usize,
 }
 
-/// What a person says of signatures of sets.
+/// What a person says of signatures of sets and receipts.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
     /// Trust files, files of public keys, and keys themselves.
@@ -40,7 +40,7 @@ pub struct Wish {
     pub approvals: Vec<PathBuf>,
 }
 
-/// Which signatures a set must have; the default asks for none.
+/// Which signatures a set or a receipt must have; the default asks for none.
 #[derive(Clone, Default)]
 pub struct Authority(Option<Arc<Inner>>);
 
@@ -50,44 +50,17 @@ struct Inner {
     approvals: Vec<Found>,
 }
 
-/// A signature file, as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Where.
-    pub place: String,
-    /// What is in it.
-    pub bytes: Vec<u8>,
-}
-
-/// A set, as far as signatures are about it.
-pub struct Subject<'a> {
-    /// What a person calls it.
-    pub name: String,
-    /// Its set id, 32 hex digits.
-    pub set: &'a str,
-    /// The name of its lineage.
-    pub lineage: &'a str,
-    /// Its root.
-    pub root: Digest,
-    /// SET.json.
-    pub bytes: &'a [u8],
-    /// The signatures inside of it.
-    pub inside: &'a [Found],
-    /// The files beside it.
-    pub beside: &'a [Found],
-}
-
 /// What one signature came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
     /// The file that it stands in.
     pub place: String,
-    /// Whether it stands in the set itself; otherwise it is an approval.
+    /// Whether it stands in the set itself, or in the file that belongs to a receipt; otherwise it is an approval.
     pub inside: bool,
     /// The id of the key that it says to be by; absent where it cannot be read.
     pub key: Option<String>,
-    /// What the key counts as, for this lineage.
+    /// What the key counts as, for this lineage or destination.
     pub roles: Vec<String>,
     /// What it is worth.
     pub standing: Standing,
@@ -104,7 +77,7 @@ pub struct Checked {
 pub enum Standing {
     /// It verifies, by a trusted key.
     Trusted,
-    /// It verifies, by a key that is trusted for other lineages.
+    /// It verifies, by a key that is trusted for other lineages or destinations.
     OtherLineage,
     /// It is by a key that is not known.
     NotTrusted,
@@ -116,7 +89,7 @@ pub enum Standing {
     Wrong,
 }
 
-/// What the signatures of a set came to.
+/// What the signatures of a set or a receipt came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Judgement {
     /// Each signature.
@@ -154,7 +127,7 @@ impl Authority {
         self.0.is_some()
     }
 
-    /// Looks at every signature of a set.
+    /// Looks at every signature of a set or a receipt.
     #[must_use]
     pub fn judge(&self, subject: &Subject<'_>) -> Judgement {
         let none = (Signers::default(), Vec::new());
@@ -171,11 +144,11 @@ impl Authority {
             unchecked.for_each(|checked| checked.standing = Standing::NotChecked);
         }
         let demands = self.0.as_ref().map(|inner| inner.demands.as_slice()).unwrap_or_default();
-        let lacking = demands.iter().filter_map(|demand| demand.lacks(&signatures, signers, subject.lineage)).collect();
+        let lacking = demands.iter().filter_map(|demand| demand.lacks(&signatures, signers, subject.scope)).collect();
         Judgement { signatures, lacking }
     }
 
-    /// Refuses a set that lacks signatures, or has a wrong one.
+    /// Refuses a set or a receipt that lacks signatures, or has a wrong one.
     pub fn check(&self, subject: &Subject<'_>) -> Result<()> {
         if self.is_asked() { self.judge(subject).verdict(subject) } else { Ok(()) }
     }
@@ -193,30 +166,31 @@ impl Judgement {
         if let Some(wrong) = self.signatures.iter().find(|checked| checked.standing == Standing::Wrong) {
             let why = wrong.why.as_deref().unwrap_or("it does not verify");
             return Err(Error::damaged(format!("{name}: signature in {}: {why}", wrong.place))
-                .note(format!("root: {}", subject.root))
-                .hint("bring another copy of that file, or remove it if it is no signature of this set"));
+                .note(subject.digest_note())
+                .hint(subject.way_out_of_damage()));
         }
         if self.lacking.is_empty() {
             return Ok(());
         }
         let mut error = Error::needed(format!("{name}: it is not signed as it must be: it lacks {}", self.lacking.join(", and ")));
-        error = error.note(format!("root: {}", subject.root));
+        error = error.note(subject.digest_note());
         for checked in &self.signatures {
             error = error.note(format!("there: {checked}"));
         }
         if self.signatures.is_empty() {
             error = error.note("there: no signature and no approval");
         }
-        Err(error.hint("have it approved with `ocm key approve`, and put the file beside the set or name it with --approval"))
+        let elsewhere = self.signatures.iter().any(|checked| checked.standing == Standing::OtherLineage);
+        Err(error.hint(subject.way_out_of_lack(elsewhere)))
     }
 }
 
 impl Demand {
     /// What lacks of it.
-    fn lacks(&self, signatures: &[Checked], signers: &Signers, lineage: &str) -> Option<String> {
+    fn lacks(&self, signatures: &[Checked], signers: &Signers, scope: &str) -> Option<String> {
         let counts = |key: &PublicKey| {
             let mut lines = signers.with_id(key.id()).filter(|signer| signer.key == *key);
-            lines.any(|signer| signer.is(self.role.as_deref()) && signer.is_for(lineage))
+            lines.any(|signer| signer.is(self.role.as_deref()) && signer.is_for(scope))
         };
         let trusted = signatures.iter().filter(|checked| checked.standing == Standing::Trusted);
         let keys: BTreeSet<PublicKey> = trusted.filter_map(|checked| checked.by).filter(counts).collect();
@@ -301,10 +275,7 @@ fn can_be_met(demand: &Demand, signers: &Signers) -> Result<()> {
 }
 
 fn approval(path: &Path) -> Result<Found> {
-    let place = path.display().to_string();
-    let absent = || Error::usage(format!("--approval {place}: it is not there"));
-    let bytes = files::read_bounded(path, MAX_BYTES as u64)?.ok_or_else(absent)?;
-    Ok(Found { place, bytes })
+    Found::read(path)?.ok_or_else(|| Error::usage(format!("--approval {}: it is not there", path.display())))
 }
 
 /// Looks at one signature.
@@ -322,7 +293,7 @@ fn look(found: &Found, inside: bool, signers: &Signers, subject: &Subject<'_>) -
     for signer in &known {
         match signer.key.verify(&signature, subject.bytes) {
             Ok(()) => {
-                let lines = || known.iter().filter(|other| other.key == signer.key && other.is_for(subject.lineage));
+                let lines = || known.iter().filter(|other| other.key == signer.key && other.is_for(subject.scope));
                 checked.roles = lines().filter_map(|line| line.role.clone()).collect();
                 checked.standing = if lines().next().is_some() { Standing::Trusted } else { Standing::OtherLineage };
                 return Checked { by: Some(signer.key), ..checked };
@@ -330,7 +301,7 @@ fn look(found: &Found, inside: bool, signers: &Signers, subject: &Subject<'_>) -
             Err(why) => wrong = Some(why),
         }
     }
-    let is_of = says_to_be_of(&signature, subject);
+    let is_of = subject.is_named_by(signature.comment());
     match wrong {
         // A file beside a set may be of another set, or of anything; one that says to be of this set is not.
         Some(_) if !inside && is_of != Some(true) => Checked { standing: Standing::OfAnother, ..checked },
@@ -338,21 +309,6 @@ fn look(found: &Found, inside: bool, signers: &Signers, subject: &Subject<'_>) -
         None if !inside && is_of == Some(false) => Checked { standing: Standing::OfAnother, ..checked },
         None => Checked { standing: Standing::NotTrusted, ..checked },
     }
-}
-
-/// The comment that goes with a signature of a set.
-#[must_use]
-pub fn comment_of(set: &str, generation: u32, root: &Digest, lineage: &str) -> String {
-    format!("ocm set {set} generation {generation} root {root} lineage {lineage}")
-}
-
-/// Whether a signature says that it is of this set; `None` where it does not say.
-fn says_to_be_of(signature: &Signature, subject: &Subject<'_>) -> Option<bool> {
-    let rest = signature.comment().strip_prefix("ocm set ")?;
-    let mut words = rest.split(' ');
-    let root = subject.root.to_string();
-    let same_set = words.next() == Some(subject.set);
-    Some(same_set || words.nth(3) == Some(root.as_str()))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod policy;
 pub mod secret;
 pub mod signers;
 mod sigstore;
+mod subject;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! [`Signers`]: whose signatures of sets count, for which lineages, and as what.
+//! [`Signers`]: whose signatures of sets and receipts count, for which lineages or destinations, and as what.
 //!
 //! **Invariants.** A trust file is read whole or not at all; what is wrong in it is told with line and column. A key that is named alone has no
-//! role, and counts for every lineage.
+//! role, and counts for everything.
 //!
 //! *Not here:* how many signatures must be there (`authority`).
 
@@ -22,7 +22,7 @@ pub struct Signer {
     pub key: PublicKey,
     /// What it counts as; a key that was named alone has no role.
     pub role: Option<String>,
-    /// Patterns of names of lineages.
+    /// Patterns of names of lineages, and of destinations of receipts.
     globs: Vec<String>,
 }
 
@@ -82,10 +82,10 @@ impl Signer {
         role.is_none() || self.role.as_deref() == role
     }
 
-    /// Whether it counts for a lineage of this name.
+    /// Whether it counts for a lineage of this name, or this destination.
     #[must_use]
-    pub fn is_for(&self, lineage: &str) -> bool {
-        self.globs.iter().any(|glob| matches(glob.as_bytes(), lineage.as_bytes()))
+    pub fn is_for(&self, name: &str) -> bool {
+        self.globs.iter().any(|glob| matches(glob.as_bytes(), name.as_bytes()))
     }
 }
 

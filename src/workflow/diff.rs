@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 
 use super::sync::registry_options;
-use super::{Reach, Settings, blocking, shelf};
+use super::{Reach, Settings, blocking, shelf, signing};
 use crate::error::{Error, Result};
 use crate::image::place::{Location, Target};
 use crate::image::{Descriptor, Digest, Item, Receipt, Reference, Repository, Source, Tagged};
@@ -49,6 +49,10 @@ pub struct Options {
 /// Compares two places. Of an archive the images are those of the generation named, or of the newest usable set of each lineage.
 /// A registry cannot list what it holds, so it is asked for what the other place has; a receipt says what it held.
 pub async fn diff(a: &Location, b: &Location, options: Options, settings: &Settings) -> Result<Compared> {
+    if settings.authority.is_asked() && ![a, b].iter().any(|place| matches!(place, Location::Archive { .. })) {
+        return Err(Error::usage(format!("{a} and {b}: --trust asks for signatures of sets and receipts, and neither is one"))
+            .hint("leave --trust out"));
+    }
     let (first, second) = match (a, b) {
         (Location::Registry { .. }, Location::Registry { .. }) => return Err(cannot_list(a, b)),
         (Location::Registry { host, name }, _) => {
@@ -89,10 +93,18 @@ enum Content {
 impl Listed {
     async fn open(place: &Location, settings: &Settings) -> Result<Self> {
         let source: Arc<dyn Source> = match place {
-            Location::Archive { path, generation: None } if Holding::is_meant(path) => return Ok(Self::by(Holding::read(path)?.receipt())),
+            Location::Archive { path, generation: None } if Holding::is_meant(path) => {
+                return Ok(Self::by(signing::receipt::admitted(path, &settings.authority)?.receipt()));
+            }
             Location::Archive { path, generation } => {
                 let (path, generation, workspace) = (path.clone(), *generation, Workspace::new(settings.workspace()));
-                Arc::new(blocking(move || listing::source(&shelf(&path, &workspace)?, generation)).await?)
+                let admit = signing::admit(settings);
+                let open = move || {
+                    let mut shelf = shelf(&path, &workspace)?;
+                    admit.map_or(Ok(()), |admit| listing::admit(&admit, &mut shelf, generation))?;
+                    listing::source(&shelf, generation)
+                };
+                Arc::new(blocking(open).await?)
             }
             Location::Layout { path, reference } => Arc::new(LayoutSource::open(path, reference.as_deref()).await?),
             Location::Registry { .. } => return Err(cannot_list(place, place)),

@@ -61,7 +61,7 @@ pub struct Settings {
     pub trust: Trust,
     /// What signs the sets and receipts that a run makes.
     pub signer: Option<Arc<SecretKey>>,
-    /// Which signatures the sets must have that it reads.
+    /// Which signatures the sets and receipts must have that it reads.
     pub authority: Authority,
     /// How often a request is made again.
     pub retry_times: u32,

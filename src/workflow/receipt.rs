@@ -1,6 +1,6 @@
 //! [`receipt`]: what a registry holds, as the receipt of a push says it.
 //!
-//! **Invariants.** Nothing is written but the file that was asked for, whole or not at all. What could not be read is told: a
+//! **Invariants.** Nothing is written but the file that was asked for, whole or not at all, and its signature. What could not be read is told: a
 //! receipt that lacks it says less than there is, never more.
 //!
 //! *Not here:* receipts of pushes (`sync`), sets that build on a receipt (`sync`).
@@ -12,9 +12,9 @@ use futures_util::future::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
+use super::signing::{receipt as signing, signer_id};
 use super::sync::{registry_options, rfc3339};
 use super::{Settings, blocking};
-use crate::durable::write_whole;
 use crate::error::{Error, Result};
 use crate::image::attachment::subject_of;
 use crate::image::place::{Location, lists_referrers};
@@ -45,6 +45,12 @@ pub struct Outcome {
     /// The file that it was written to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    /// The file with its signature, where a key was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<PathBuf>,
+    /// The id of that key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// What could not be read, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
@@ -66,6 +72,10 @@ impl Outcome {
 /// Looks at everything that the places hold.
 pub async fn receipt(request: Request, settings: &Settings) -> Result<Outcome> {
     let host = one_host(&request.places)?;
+    if settings.signer.is_some() && request.to.is_none() {
+        return Err(Error::usage("--sign: a receipt that is only printed has no file that a signature could lie beside")
+            .hint("name a file with --to FILE; the signature is FILE.minisig then"));
+    }
     let registry = Registry::new(registry_options(settings, &settings.src)).called(&host);
     let look = Look { registry, host: &host, settings };
     let names = look.names(&request.places).await?;
@@ -75,9 +85,10 @@ pub async fn receipt(request: Request, settings: &Settings) -> Result<Outcome> {
         _ => format!("docker://{host}"),
     };
     if let Some(path) = request.to {
-        let bytes = outcome.document()?;
+        let (receipt, key) = (outcome.receipt.clone(), settings.signer.clone());
         outcome.file = Some(path.clone());
-        blocking(move || write_whole(&path, &bytes)).await?;
+        outcome.signature = blocking(move || signing::write(&receipt, &path, key.as_deref())).await?;
+        outcome.signed_by = outcome.signature.as_ref().and_then(|_| signer_id(settings));
     }
     Ok(outcome)
 }
@@ -187,7 +198,7 @@ impl Look<'_> {
         let is_held = |digest: &Digest| manifests.binary_search_by(|stored| stored.digest.cmp(digest)).is_ok();
         items.retain(|item| !item.name.tag().and_then(subject_of).is_some_and(|(subject, _)| is_held(&subject)));
         let receipt = Receipt { destination: String::new(), time: rfc3339(self.settings.now), items, manifests, blobs };
-        Ok(Outcome { receipt, file: None, unread })
+        Ok(Outcome { receipt, file: None, signature: None, signed_by: None, unread })
     }
 }
 

@@ -1,24 +1,23 @@
-//! How sets and receipts are signed, and which sets are let in: keys on one side, archives on the other.
+//! How sets are signed, and which are let in: keys on one side, archives on the other. [`receipt`]: the same of receipts.
 //!
 //! **Invariants.** The same set and key make the same signature. Where signatures are asked for, each set that is shown or brought was judged
 //! by the very bytes that it is then read by.
 //!
 //! *Not here:* what a signature is (`trust`), where it lies (`store::archive`).
 
+pub(super) mod receipt;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::Settings;
-use crate::durable::write_whole;
-use crate::error::{Error, Result};
 use crate::image::Digest;
 use crate::store::archive::listing::SetLine;
 use crate::store::archive::{Admit, Seal, SetFacts, SignatureFile, Signed};
 pub use crate::trust::authority::{Authority, Checked, Demand, Judgement, Standing, Wish};
-use crate::trust::authority::{Found, Subject, comment_of};
+use crate::trust::authority::{Found, Signable, Subject, comment_of};
 use crate::trust::minisign::Signature;
 pub use crate::trust::secret::SecretKey;
 
@@ -87,18 +86,6 @@ fn with_subject<T>(signed: &Signed, work: impl FnOnce(&Subject<'_>) -> T) -> T {
     let found = |file: &SignatureFile| Found { place: file.path.display().to_string(), bytes: file.bytes.clone() };
     let (inside, beside): (Vec<Found>, Vec<Found>) = (signed.inside.iter().map(found).collect(), signed.beside.iter().map(found).collect());
     let name = format!("set {} of {:?}", signed.generation, signed.lineage);
-    let (set, lineage, root, bytes) = (signed.id.as_str(), signed.lineage.as_str(), signed.root, signed.bytes.as_slice());
-    work(&Subject { name, set, lineage, root, bytes, inside: &inside, beside: &beside })
-}
-
-/// Signs a receipt, where a key is given; says which file has the signature.
-pub(super) fn sign_receipt(receipt: &Path, destination: &str, settings: &Settings) -> Result<Option<PathBuf>> {
-    let Some(key) = &settings.signer else { return Ok(None) };
-    let bytes = std::fs::read(receipt).map_err(|error| Error::io(receipt.display(), &error))?;
-    let comment = format!("ocm receipt {} destination {destination}", Digest::of(&bytes));
-    let mut name = receipt.as_os_str().to_owned();
-    name.push(".minisig");
-    let path = PathBuf::from(name);
-    write_whole(&path, key.sign(&bytes, &comment).file().as_bytes())?;
-    Ok(Some(path))
+    let (kind, scope, root, bytes) = (Signable::Set(&signed.id), signed.lineage.as_str(), signed.root, signed.bytes.as_slice());
+    work(&Subject { name, kind, scope, root, bytes, inside: &inside, beside: &beside })
 }

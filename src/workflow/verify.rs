@@ -4,10 +4,13 @@
 //!
 //! *Not here:* how bytes are checked (`store::archive`), whose signatures count (`trust`).
 
+mod receipts;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use self::receipts::ReceiptVerdict;
 use super::signing::{Authority, Checked, Judgement, NamedSet, judge, name_signers};
 use super::{Settings, blocking, shelf};
 use crate::error::{Error, Result};
@@ -19,7 +22,7 @@ use crate::workspace::Workspace;
 /// What is to be checked.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Archive directories, with the generation that alone is checked; and single files. At least one.
+    /// Archive directories, with the generation that alone is checked; and single files: volumes, catalogues, receipts. At least one.
     pub places: Vec<(PathBuf, Option<u32>)>,
     /// Only headers, footers, indexes, set manifests and sizes of files.
     pub quick: bool,
@@ -37,6 +40,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Of signatures: one entry for each set whose manifest is here.
     pub signatures: Vec<SetSignatures>,
+    /// Of receipts.
+    pub receipts: Vec<ReceiptVerdict>,
 }
 
 /// What the signatures of a set came to.
@@ -64,22 +69,25 @@ pub async fn verify(request: Request, settings: &Settings) -> Result<Outcome> {
     let (monitor, threads, workspace) = (settings.monitor.clone(), settings.threads, Workspace::new(settings.workspace()));
     let authority = settings.authority.clone();
     blocking(move || {
-        let request = open(request, threads, &workspace)?;
+        let (request, receipts) = open(request, threads, &workspace)?;
+        let (receipts, strangers) = receipts::look(&receipts, &authority)?;
         let signatures = signatures(&check::signed(&request)?, &authority);
         let mut verdict = check::check(&request, &monitor)?;
         verdict.sets.iter_mut().for_each(|set| name_signers(&mut set.set));
-        Ok(Outcome { verdict, signatures })
+        verdict.strangers.extend(strangers);
+        Ok(Outcome { verdict, signatures, receipts })
     })
     .await
 }
 
-/// Directories and files apart.
-fn open(request: Request, threads: usize, workspace: &Workspace) -> Result<check::Request> {
-    let (mut shelves, mut files) = (Vec::new(), Vec::new());
+/// Directories, files of sets, and receipts apart.
+fn open(request: Request, threads: usize, workspace: &Workspace) -> Result<(check::Request, Vec<PathBuf>)> {
+    let (mut shelves, mut files, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
     for (path, generation) in request.places {
         let metadata = std::fs::metadata(&path).map_err(|error| Error::io(path.display(), &error))?;
         match (metadata.is_dir(), generation) {
             (true, _) => shelves.push((shelf(&path, workspace)?, generation)),
+            (false, None) if receipts::is_meant(&path) => receipts.push(path),
             (false, None) => files.push(path),
             (false, Some(generation)) => {
                 return Err(Error::usage(format!("{}: set {generation} cannot be chosen of a single file", path.display()))
@@ -87,7 +95,8 @@ fn open(request: Request, threads: usize, workspace: &Workspace) -> Result<check
             }
         }
     }
-    Ok(check::Request { shelves, files, quick: request.quick, complete: request.complete, after_write: request.after_write, threads })
+    let Request { quick, complete, after_write, .. } = request;
+    Ok((check::Request { shelves, files, quick, complete, after_write, threads }, receipts))
 }
 
 /// What the signatures of these sets come to. A set that lacks some is vouched for by one that has them and builds on it.
@@ -100,22 +109,27 @@ fn signatures(sets: &[Signed], authority: &Authority) -> Vec<SetSignatures> {
         let Judgement { signatures, lacking } = found;
         let vouched_for_by = if lacking.is_empty() { None } else { voucher(set).map(|(other, _)| other.generation) };
         let lacking = if vouched_for_by.is_some() { Vec::new() } else { lacking.clone() };
-        let class = match (found.is_damaged(), lacking.is_empty()) {
-            (true, _) => Class::Damaged,
-            (false, false) => Class::Needed,
-            (false, true) => Class::Done,
-        };
+        let class = weight(found.is_damaged(), &lacking);
         let named = NamedSet { lineage: set.lineage.clone(), generation: set.generation, root: set.root };
         SetSignatures { id: set.id.clone(), set: named, signatures: signatures.clone(), lacking, vouched_for_by, class }
     };
     judged.iter().map(told).collect()
 }
 
+/// What signatures come to, of which one may be damage, given what lacks.
+fn weight(is_damaged: bool, lacking: &[String]) -> Class {
+    match (is_damaged, lacking.is_empty()) {
+        (true, _) => Class::Damaged,
+        (false, false) => Class::Needed,
+        (false, true) => Class::Done,
+    }
+}
+
 /// What the findings come to.
 #[must_use]
 pub fn class(outcome: &Outcome) -> Class {
     let strangers = if outcome.verdict.strangers.is_empty() { Class::Done } else { Class::Damaged };
-    let signatures = outcome.signatures.iter().map(|set| set.class);
+    let signatures = outcome.signatures.iter().map(|set| set.class).chain(outcome.receipts.iter().map(|receipt| receipt.class));
     outcome.verdict.sets.iter().map(class_of).chain(signatures).chain([strangers]).max().unwrap_or(Class::Done)
 }
 

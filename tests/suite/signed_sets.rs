@@ -5,6 +5,7 @@
 //! *Not here:* single bits of signatures and lines of trust files (unit tests of `trust`).
 
 mod command;
+mod receipts;
 pub(crate) mod stock;
 mod vouching;
 

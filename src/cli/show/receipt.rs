@@ -17,8 +17,9 @@ pub(in crate::cli) fn text(outcome: &Outcome) -> Result<String> {
     let size = receipt.manifests.iter().chain(&receipt.blobs).fold(0u64, |sum, stored| sum.saturating_add(stored.size));
     let (names, blobs) = (count(receipt.items.len(), "name"), count(receipt.blobs.len(), "blob"));
     let file = safe(&file.display().to_string());
+    let signed = outcome.signed_by.as_ref().map_or_else(String::new, |key| format!("  signed by {key}\n"));
     Ok(format!(
-        "{} · {names} · {} · {blobs} · {}\n  receipt  {file}\n  next   ocm sync FROM… DIR --since {file}\n",
+        "{} · {names} · {} · {blobs} · {}\n  receipt  {file}\n{signed}  next   ocm sync FROM… DIR --since {file}\n",
         safe(&receipt.destination),
         count(receipt.manifests.len(), "manifest"),
         bytes(size),
@@ -54,7 +55,8 @@ pub(in crate::cli) mod tests {
             manifests: vec![stored.clone()],
             blobs: vec![stored],
         };
-        Outcome { receipt, file: Some("lab.json".into()), unread: (0..7).map(|n| format!("r{n}: gone")).collect() }
+        let (file, signature, signed_by) = (Some("lab.json".into()), Some("lab.json.minisig".into()), Some("0101010101010101".into()));
+        Outcome { receipt, file, signature, signed_by, unread: (0..7).map(|n| format!("r{n}: gone")).collect() }
     }
 
     #[test]
@@ -67,9 +69,11 @@ pub(in crate::cli) mod tests {
     #[test]
     fn with_a_file_the_result_says_what_is_in_it() {
         let outcome = outcome();
-        let expected = "docker://reg:5000 · 1 name · 1 manifest · 1 blob · 2 MiB\n  receipt  lab.json\n  \
+        let expected = "docker://reg:5000 · 1 name · 1 manifest · 1 blob · 2 MiB\n  receipt  lab.json\n  signed by 0101010101010101\n  \
                         next   ocm sync FROM… DIR --since lab.json\n";
         assert_eq!(text(&outcome).expect("text"), expected);
+        let unsigned = Outcome { signature: None, signed_by: None, ..outcome.clone() };
+        assert_eq!(text(&unsigned).expect("text"), expected.replace("  signed by 0101010101010101\n", ""));
         let unread = unread(&outcome);
         assert_eq!((unread.len(), unread[5].as_str()), (6, "warning: and 2 more\n"));
     }

@@ -7,7 +7,8 @@ use crate::cli::figures::{bytes, count, numbers, rate_of};
 use crate::cli::safe::safe;
 use crate::transfer::Class;
 use crate::workflow::label;
-use crate::workflow::verify::{DamageLine, FileKind, FileVerdict, Outcome, SetSignatures, SetVerdict, class_of};
+use crate::workflow::signing::Checked;
+use crate::workflow::verify::{DamageLine, FileKind, FileVerdict, Outcome, ReceiptVerdict, SetSignatures, SetVerdict, class_of};
 
 /// So many places and images are listed; the JSON document has all.
 const MOST_LISTED: usize = 10;
@@ -17,6 +18,7 @@ pub(in crate::cli) fn text(outcome: &Outcome) -> String {
     let verdict = &outcome.verdict;
     let mut text: String = verdict.sets.iter().map(|set| self::set(set, verdict.quick)).collect();
     text.extend(outcome.signatures.iter().map(signatures));
+    text.extend(outcome.receipts.iter().map(receipt));
     for stranger in &verdict.strangers {
         let _ = writeln!(text, "{}   NOT READABLE\n  {}", safe(&stranger.path.display().to_string()), safe(&stranger.why));
     }
@@ -40,17 +42,30 @@ fn set(set: &SetVerdict, quick: bool) -> String {
 
 /// `set 2  root 73b6-a62d-e597-6827   signature by 0A1B2C3D4E5F6071 (builder): trusted`, and what lacks.
 fn signatures(set: &SetSignatures) -> String {
-    let head = format!("set {}  root {}", set.set.generation, label(&set.set.root));
-    let mut text = match set.signatures.as_slice() {
-        [] => format!("{head}   not signed\n"),
-        [one] => format!("{head}   {}\n", safe(&one.to_string())),
-        all => all.iter().fold(format!("{head}\n"), |text, one| format!("{text}  {}\n", safe(&one.to_string()))),
-    };
+    let mut text = signers(&format!("set {}  root {}", set.set.generation, label(&set.set.root)), &set.signatures);
     if let Some(generation) = set.vouched_for_by {
         let _ = writeln!(text, "  vouched for by set {generation}, which lists this root");
     }
-    text.extend(set.lacking.iter().map(|lacking| format!("  LACKS {}\n", safe(lacking))));
-    text
+    text + &lacking(&set.lacking)
+}
+
+/// `receipt lab.json  docker://registry.lab:5000 at 2026-11-21T10:00:00Z   signature by …`, and what lacks.
+fn receipt(receipt: &ReceiptVerdict) -> String {
+    let head = format!("receipt {}  {} at {}", receipt.path.display(), receipt.destination, receipt.time);
+    signers(&safe(&head), &receipt.signatures) + &lacking(&receipt.lacking)
+}
+
+/// `head` with who signed: one on its line, more on lines of their own.
+fn signers(head: &str, signatures: &[Checked]) -> String {
+    match signatures {
+        [] => format!("{head}   not signed\n"),
+        [one] => format!("{head}   {}\n", safe(&one.to_string())),
+        all => all.iter().fold(format!("{head}\n"), |text, one| format!("{text}  {}\n", safe(&one.to_string()))),
+    }
+}
+
+fn lacking(lacking: &[String]) -> String {
+    lacking.iter().map(|lacking| format!("  LACKS {}\n", safe(lacking))).collect()
 }
 
 /// `set 1  volume 1 of 2   1.7 GiB   1.4 GiB/s   sound`
@@ -205,18 +220,33 @@ pub(in crate::cli) mod tests {
 
     /// What was found of this set alone.
     pub(in crate::cli) fn of(set: SetVerdict) -> Outcome {
-        Outcome { verdict: Verdict { sets: vec![set], ..Verdict::default() }, signatures: vec![] }
+        Outcome { verdict: Verdict { sets: vec![set], ..Verdict::default() }, signatures: vec![], receipts: vec![] }
+    }
+
+    /// What the signatures of a receipt came to.
+    pub(in crate::cli) fn of_receipt() -> ReceiptVerdict {
+        let SetSignatures { signatures, lacking, .. } = signed();
+        let (path, destination, time) = ("lab.json".into(), "docker://reg:5000".into(), "2026-11-21T10:00:00Z".into());
+        ReceiptVerdict { path, destination, time, digest: Digest::of(b"set"), signatures, lacking, class: Class::Damaged }
     }
 
     /// What the signatures of a set came to: one that is trusted, and one that lacks.
     pub(in crate::cli) fn signed() -> SetSignatures {
-        use crate::trust::authority::{Authority, Found, Subject, Wish};
+        use crate::trust::authority::{Authority, Found, Signable, Subject, Wish};
         use crate::trust::secret::{NewKey, SecretKey};
         let key = SecretKey::new(&NewKey { id: [1; 8], seed: &[1; 32] }).expect("a key");
         let found = |place: &str, bytes: Vec<u8>| [Found { place: place.into(), bytes }];
         let (inside, beside) = (found("v", key.sign(b"set", "c").file().into_bytes()), found("a", b"x".to_vec()));
         let root = Digest::of(b"root");
-        let subject = Subject { name: "set 2".into(), set: "01", lineage: "disk", root, bytes: b"set", inside: &inside, beside: &beside };
+        let subject = Subject {
+            name: "set 2".into(),
+            kind: Signable::Set("01"),
+            scope: "disk",
+            root,
+            bytes: b"set",
+            inside: &inside,
+            beside: &beside,
+        };
         let wish = Wish { trust: vec![key.public().to_string()], ..Wish::default() };
         let judged = Authority::load(wish).expect("an authority").judge(&subject);
         let set = NamedSet { lineage: "disk".into(), generation: 2, root };
@@ -237,6 +267,11 @@ pub(in crate::cli) mod tests {
         let none = SetSignatures { signatures: vec![], ..one };
         assert_eq!(signatures(&none), format!("set 2  root {root}   not signed\n"));
         let outcome = Outcome { signatures: vec![signed()], ..of(sound()) };
+        assert_eq!(class(&outcome), Class::Damaged);
+        let one = ReceiptVerdict { signatures: signed().signatures[..1].to_vec(), ..of_receipt() };
+        let line = "receipt lab.json  docker://reg:5000 at 2026-11-21T10:00:00Z   signature by 0101010101010101: trusted\n";
+        assert_eq!(receipt(&one), format!("{line}  LACKS 1 of 1 key of role auditor (there: 0)\n"));
+        let outcome = Outcome { receipts: vec![of_receipt()], ..of(sound()) };
         assert_eq!(class(&outcome), Class::Damaged);
     }
 

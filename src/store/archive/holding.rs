@@ -34,12 +34,17 @@ impl Holding {
 
     /// Reads the receipt in a file.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::parse(&Self::bytes_of(path)?).map_err(|error| error.context(path.display()))
+    }
+
+    /// What is in the file of a receipt, which may not be longer than one can be.
+    pub fn bytes_of(path: &Path) -> Result<Vec<u8>> {
         let failed = |error: std::io::Error| Error::io(path.display(), &error);
         let bytes = std::fs::metadata(path).map_err(failed)?.len();
         if bytes > MAX_BYTES {
             return Err(Error::usage(format!("{}: {bytes} bytes are more than the {MAX_BYTES} of a receipt that is read", path.display())));
         }
-        Self::parse(&std::fs::read(path).map_err(failed)?).map_err(|error| error.context(path.display()))
+        std::fs::read(path).map_err(failed)
     }
 
     /// Reads a receipt.

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::document;
 use super::shelf::Shelf;
+use super::signed::{Admit, admit_chosen};
 use super::source::ArchiveSource;
 use crate::error::Result;
 use crate::image::{Contents, Descriptor, Digest, Item, Manifest, Platform, Reference, Role, State};
@@ -175,6 +176,12 @@ pub(super) fn telling(shelf: &Shelf, generation: Option<u32>) -> Result<Vec<&Set
 /// The sets whose images are looked at, as a source; content of them may be elsewhere.
 pub fn source(shelf: &Shelf, generation: Option<u32>) -> Result<ArchiveSource> {
     ArchiveSource::open(shelf.path(), &telling(shelf, generation)?, &[shelf])
+}
+
+/// Lets `judge` refuse these sets; then leaves only them on the shelf, and what they list as what they build on.
+pub fn admit(judge: &Admit, shelf: &mut Shelf, generation: Option<u32>) -> Result<()> {
+    let meant: BTreeSet<Id> = telling(shelf, generation)?.iter().map(|set| set.id()).collect();
+    admit_chosen(judge, &meant, &mut [shelf])
 }
 
 /// What is to be said of one set, which lies on `shelf` or is looked at alone.

@@ -3,6 +3,7 @@
 use super::super::secret::{NewKey, SecretKey};
 use super::*;
 use crate::error::Kind;
+use crate::image::Digest;
 
 fn key(seed: u8) -> SecretKey {
     SecretKey::new(&NewKey { id: [seed; 8], seed: &[seed; 32] }).expect("a key")
@@ -24,7 +25,15 @@ fn authority(lines: &[(u8, &str)], demands: &[&str]) -> Authority {
 }
 
 fn subject<'a>(inside: &'a [Found], beside: &'a [Found]) -> Subject<'a> {
-    Subject { name: "set 2 of \"disk\"".into(), set: SET, lineage: "disk", root: Digest::of(b"set"), bytes: b"set", inside, beside }
+    Subject {
+        name: "set 2 of \"disk\"".into(),
+        kind: Signable::Set(SET),
+        scope: "disk",
+        root: Digest::of(b"set"),
+        bytes: b"set",
+        inside,
+        beside,
+    }
 }
 
 #[test]

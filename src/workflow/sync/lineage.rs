@@ -4,11 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ArchiveOptions;
 use super::parent::Parent;
+use super::{ArchiveOptions, Settings};
 use crate::error::{Error, Result};
 use crate::monitor::{Event, Monitor};
 use crate::store::archive::{Holding, KnownSet, Shelf};
+use crate::workflow::signing::receipt;
 
 /// Where a new set stands.
 pub(super) struct Line {
@@ -30,12 +31,12 @@ impl Line {
         known: &Shelf,
         options: &ArchiveOptions,
         finished: Option<[u8; 16]>,
-        monitor: &dyn Monitor,
+        settings: &Settings,
     ) -> Result<Self> {
         let here = shelf.known_sets();
         let all: Vec<KnownSet> = here.iter().cloned().chain(known.known_sets()).collect();
-        let since = options.since.as_deref().map(Path::new);
-        let holding = since.filter(|since| Holding::is_meant(since)).map(Holding::read).transpose()?;
+        let since = options.since_receipt();
+        let holding = since.map(|since| receipt::admitted(since, &settings.authority)).transpose()?;
         let base = match (&options.since, &options.lineage) {
             (Some(since), _) if holding.is_none() && !is_date(since) => {
                 return Self::since_place(Path::new(since), &all, [shelf, known], options);
@@ -49,7 +50,7 @@ impl Line {
             }
         };
         let Some(newest) = base else {
-            hint_at(&all, monitor);
+            hint_at(&all, settings.monitor.as_ref());
             let name = options.lineage.clone().unwrap_or_else(|| folder_name(shelf.path()));
             return Ok(Self { lineage: None, name, generation: 1, parent: holding.map(Parent::Destination) });
         };

@@ -27,7 +27,7 @@ mod to_place;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -46,6 +46,7 @@ use crate::monitor::{Event, Outline, OutlinedSet};
 use crate::plan::{Carried, Fate, Plan, Planned, Summary};
 use crate::publish;
 pub use crate::publish::{MirrorScope, Options as PublishOptions, Published};
+use crate::store::archive::Holding;
 pub use crate::store::archive::parity::Amount as ParityAmount;
 pub use crate::store::archive::{Count, Delta, Depth, GzipShare, Packing, ParentData};
 use crate::transfer::{Class, Ending, Report};
@@ -114,6 +115,11 @@ pub struct ArchiveOptions {
 }
 
 impl ArchiveOptions {
+    /// The receipt that the new set is made for, where that is what it builds on.
+    pub(super) fn since_receipt(&self) -> Option<&Path> {
+        self.since.as_deref().map(Path::new).filter(|since| Holding::is_meant(since))
+    }
+
     /// Whether what a set gets later may be compressed after what it got before. A command may take volumes away, which are
     /// read for that.
     pub(super) fn builds_on_itself(&self) -> bool {

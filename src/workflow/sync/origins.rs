@@ -68,11 +68,14 @@ impl Origins {
 
     /// Opens every place that is named.
     pub(super) async fn open(request: &Request, settings: &Settings) -> Result<Self> {
+        // A receipt that is built on is judged where it is read; then nothing need be signed of what the images come from.
+        let judges_receipt = matches!(request.to, Location::Archive { .. }) && request.archive.since_receipt().is_some();
         if settings.authority.is_asked()
+            && !judges_receipt
             && let Some(place) = request.from.iter().find(|place| !matches!(place, Location::Archive { .. }))
         {
             return Err(Error::usage(format!("{place}: --trust asks for signatures of sets, and this is no archive"))
-                .hint("leave --trust out, or name an archive; images are judged by --policy"));
+                .hint("leave --trust out, or name an archive, or a receipt with --since; images are judged by --policy"));
         }
         if settings.authority.is_asked() && request.salvage {
             return Err(

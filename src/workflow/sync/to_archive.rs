@@ -83,7 +83,7 @@ pub(super) async fn bring(
         Some(line) => line,
         None => {
             let known = Shelf::open_together(&workspace.known_sets()?)?;
-            Line::find(&shelf, &known, &request.archive, finished, settings.monitor.as_ref())?
+            Line::find(&shelf, &known, &request.archive, finished, settings)?
         }
     };
     let key = request_key(request, &line, &fixed.options, settings.trust.key());

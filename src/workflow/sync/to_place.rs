@@ -16,7 +16,7 @@ use crate::publish::publish;
 use crate::store::layout::{LayoutSink, LayoutSource};
 use crate::store::registry::{Registry, RegistrySink};
 use crate::transfer::{self, transfer};
-use crate::workflow::signing;
+use crate::workflow::signing::receipt as signing;
 use crate::workspace::Workspace;
 
 /// Brings what was asked for to the place that the request names.
@@ -59,7 +59,7 @@ pub(super) async fn bring(request: &Request, origins: &Origins, settings: &Setti
             let items = run.items(origins);
             let receipt = Receipt { destination, time: rfc3339(settings.now), items, manifests, blobs };
             let kept = workspace.keep_receipt(&receipt)?;
-            outcome.receipt_signature = signing::sign_receipt(&kept, &request.to.to_string(), settings)?;
+            outcome.receipt_signature = settings.signer.as_ref().map(|key| signing::sign(&receipt, &kept, key)).transpose()?;
             outcome.receipt = Some(kept);
             outcome.published = Some(tell_clusters(request, settings, workspace)?);
         }

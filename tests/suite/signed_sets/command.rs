@@ -7,13 +7,13 @@ use crate::support::disks::{ReadOnly, can_mount};
 use crate::support::images::{Image, Layout};
 
 /// A home with a signed set in `disk`, by `builder.key`, and a key for an auditor.
-struct Signed {
-    home: Home,
-    layout: Layout,
+pub(super) struct Signed {
+    pub(super) home: Home,
+    pub(super) layout: Layout,
 }
 
 impl Signed {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (home, layout) = (Home::new(), Layout::new());
         let root = layout.image(&Image::generated(1, 50_000));
         layout.tag("lab.test/app:1", &root);
@@ -29,23 +29,23 @@ impl Signed {
     }
 
     /// What a run that succeeds prints.
-    fn done(&self, arguments: &[&str]) -> String {
+    pub(super) fn done(&self, arguments: &[&str]) -> String {
         let (code, out, err) = self.home.run(arguments);
         assert_eq!(code, Some(0), "{arguments:?}: {err}");
         out
     }
 
-    fn public(&self, key: &str) -> String {
+    pub(super) fn public(&self, key: &str) -> String {
         let text = std::fs::read_to_string(self.home.path(&format!("{key}.key.pub"))).expect("a key");
         text.lines().nth(1).expect("a line").to_owned()
     }
 
-    fn id(&self, key: &str) -> String {
+    pub(super) fn id(&self, key: &str) -> String {
         let out = self.done(&["key", "show", &format!("{key}.key")]);
         out.lines().next().expect("a line").trim_start_matches("key ").to_owned()
     }
 
-    fn trust(&self) {
+    pub(super) fn trust(&self) {
         let text = format!("# whose sets we take\n{} builder disk\n{} auditor *\n", self.public("builder"), self.public("auditor"));
         std::fs::write(self.home.path("trust"), text).expect("a trust file");
     }
