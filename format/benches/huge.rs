@@ -17,7 +17,7 @@ use ocm_format::index::write::IndexWriter;
 use ocm_format::index::{FrameRow, MemberKind, MemberRow};
 use ocm_format::layout::{self, FIXED_BYTES, FLAG_LAST, FLAG_SET, Footer, Header, Id, Parent, VolumeKind};
 use ocm_format::recipe::{Part, Plain, Range, Recipe, Record};
-use ocm_format::set::{IndexEntry, Lineage, Needs, SetManifest, VolumeEntry};
+use ocm_format::set::{Canonical, IndexEntry, Lineage, Needs, SetManifest, VolumeEntry};
 use ocm_format::tar;
 
 const TIME: u64 = 1_700_000_000;
@@ -180,7 +180,7 @@ impl Volume {
 
 fn manifest(header: &Header, before: &[VolumeEntry], last: VolumeEntry) -> Result<Vec<u8>> {
     let items = std::env::var_os("ITEMS").and_then(|path| std::fs::read(path).ok());
-    let items = items.and_then(|items| serde_json::from_slice(&items).ok()).unwrap_or_else(|| serde_json::json!([]));
+    let items = items.and_then(|items| Canonical::of(&serde_json::from_slice(&items).ok()?).ok());
     let manifest = SetManifest {
         features: Vec::new(),
         set: header.set,
@@ -193,8 +193,8 @@ fn manifest(header: &Header, before: &[VolumeEntry], last: VolumeEntry) -> Resul
         needs: Needs::default(),
         volumes: before.iter().cloned().chain([last]).collect(),
         index: IndexEntry { digest: Digest::of(INDEX_JSON), bytes: INDEX_JSON.len() as u64 },
-        items,
-        options: serde_json::json!({}),
+        items: items.map_or_else(|| "[]".parse(), Ok)?,
+        options: "{}".parse()?,
         writer: "bench".into(),
         others: Default::default(),
     };

@@ -76,8 +76,8 @@ fn closing(folder: &Path, parent: Option<&Finished>, listed: &[Vec<u8>]) -> Clos
     let own = parent.map(|parent| Ancestor { id: parent.manifest.set, root: parent.root, generation: parent.manifest.generation });
     let before = parent.map(|parent| parent.manifest.ancestors.clone()).unwrap_or_default();
     Closing {
-        items: serde_json::json!([]),
-        options: serde_json::json!({}),
+        items: "[]".parse().expect("canonical"),
+        options: "{}".parse().expect("canonical"),
         ancestors: own.into_iter().chain(before).collect(),
         needs: Needs::default(),
         oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),

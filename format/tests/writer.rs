@@ -73,8 +73,8 @@ fn options(folder: &Path, cap: u64, threads: usize) -> Options {
 
 fn closing() -> Closing {
     Closing {
-        items: serde_json::json!([]),
-        options: serde_json::json!({}),
+        items: "[]".parse().expect("canonical"),
+        options: "{}".parse().expect("canonical"),
         ancestors: Vec::new(),
         needs: Needs::default(),
         oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
@@ -215,7 +215,7 @@ fn a_set_that_cannot_fit_its_cap_is_refused() {
     let refused = SetWriter::create(head(), options(folder.path(), 65_535, 1), Box::new(|_| Ok(Fate::Kept)));
     assert!(refused.err().expect("refused").to_string().contains("65536"));
     let set = open(folder.path(), 65_536, 1);
-    let items = serde_json::Value::String("x".repeat(70_000));
+    let items = format!("\"{}\"", "x".repeat(70_000)).parse().expect("canonical");
     let error = set.finish(Closing { items, ..closing() }).expect_err("refused");
     assert!(error.to_string().contains("the set manifest does not fit"), "{error}");
 }

@@ -108,8 +108,8 @@ fn write(folder: &Path) {
         set.add(blob, &mut content.as_slice()).expect("a blob");
     }
     let closing = Closing {
-        items: serde_json::json!([]),
-        options: serde_json::json!({}),
+        items: "[]".parse().expect("canonical"),
+        options: "{}".parse().expect("canonical"),
         ancestors: Vec::new(),
         needs: Needs::default(),
         oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),

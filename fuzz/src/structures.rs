@@ -4,10 +4,11 @@ use ocm::image::Tree;
 use ocm_format::chunk::{Chunker, Files, Shape};
 use ocm_format::codec::Cursor;
 use ocm_format::digest::Digest;
-use ocm_format::layout::{Codec, FIXED_BYTES, Footer, FrameHeader, Header, Id, Parent, VolumeKind};
+use ocm_format::layout::{Codec, FIXED_BYTES, Footer, FrameHeader, Header, Id, MAX_DOCUMENT_BYTES, Parent, VolumeKind};
 use ocm_format::recipe::{Part, Piece, Plain, Range, Recipe, Record, Replay, Restart, Run};
-use ocm_format::set::SetManifest;
+use ocm_format::set::{SetManifest, json};
 use ocm_format::{frame as frames_of_zstd, tar};
+use serde_json::Value;
 
 /// The largest frame that a target asks for, in bytes.
 const MAX_PLAIN_BYTES: usize = 64 << 10;
@@ -196,8 +197,12 @@ pub fn gzips() -> Vec<Vec<u8>> {
     vec![stored.clone(), fixed.clone(), [fixed, stored].concat(), zstd]
 }
 
-/// Reads SET.json.
+/// Reads SET.json, and tells canonical JSON from other.
 pub fn set_json(bytes: &[u8]) {
+    let value: Option<Value> = serde_json::from_slice(bytes).ok();
+    let has_one_form = value.and_then(|value| json::to_bytes(&value).ok()).is_some_and(|written| written == bytes);
+    let taken = json::check(bytes, MAX_DOCUMENT_BYTES, "SET.json").is_ok();
+    assert!(taken == has_one_form, "{}", String::from_utf8_lossy(bytes));
     if let Ok(manifest) = SetManifest::parse(bytes) {
         let written = manifest.to_bytes().expect("what was read can be written");
         assert!(written == bytes, "SET.json has one form: {}", String::from_utf8_lossy(bytes));

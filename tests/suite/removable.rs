@@ -283,8 +283,8 @@ fn made(folder: &Path, seed: u64) -> Vec<std::path::PathBuf> {
     let blob = NewBlob { digest: Digest::of(&content), bytes: 150_000, form: Form::Packed, note: String::new() };
     set.add(blob, &mut content.as_slice()).expect("stored");
     let closing = Closing {
-        items: serde_json::json!([]),
-        options: serde_json::json!({}),
+        items: "[]".parse().expect("canonical"),
+        options: "{}".parse().expect("canonical"),
         ancestors: Vec::new(),
         needs: Needs::default(),
         oci_layout: b"{}".to_vec(),

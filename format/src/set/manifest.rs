@@ -6,10 +6,12 @@
 //! *Not here:* what `items` and `options` mean.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::canonical::Canonical;
 use super::json;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -18,6 +20,28 @@ use crate::layout::{self, DRAFT, Id, MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_VOLUMES,
 const FORMAT: &str = "ocm-archive";
 /// The most ancestors that a set names.
 pub const MAX_ANCESTORS: usize = 64;
+/// The most names of features that are read, and the most keys (SPEC section 14).
+const MAX_NAMES: usize = 1_024;
+const ITEMS: &str = "items";
+const OPTIONS: &str = "options";
+/// The other keys, as [`Wire`] has them.
+const KEYS: [&str; 15] = [
+    "ancestors",
+    "cap",
+    "draft",
+    "features",
+    "format",
+    "generation",
+    "index",
+    "lineage",
+    "needs",
+    "parent",
+    "set",
+    "time",
+    "version",
+    "volumes",
+    "writer",
+];
 
 /// What SET.json says.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,13 +69,13 @@ pub struct SetManifest {
     /// `index.json` of the set.
     pub index: IndexEntry,
     /// What the set holds; opaque here.
-    pub items: Value,
+    pub items: Canonical,
     /// What it was made with; opaque here.
-    pub options: Value,
+    pub options: Canonical,
     /// Name and version of the program that wrote it.
     pub writer: String,
     /// Keys that this version does not know.
-    pub others: BTreeMap<String, Value>,
+    pub others: BTreeMap<String, Canonical>,
 }
 
 /// Sets that follow one another.
@@ -136,12 +160,13 @@ pub struct IndexEntry {
     pub bytes: u64,
 }
 
-/// SET.json as it stands in the file.
+/// SET.json as it stands in the file, without what is opaque.
 #[derive(Serialize, Deserialize)]
 struct Wire {
     format: String,
     version: u16,
     draft: u16,
+    #[serde(deserialize_with = "names")]
     features: Vec<String>,
     #[serde(with = "id_text")]
     set: Id,
@@ -156,20 +181,36 @@ struct Wire {
     needs: Needs,
     volumes: Vec<VolumeEntry>,
     index: IndexEntry,
-    items: Value,
-    options: Value,
     writer: String,
-    #[serde(flatten)]
-    others: BTreeMap<String, Value>,
 }
 
 impl SetManifest {
     /// Reads SET.json; refuses all but the canonical form, another version, and what contradicts itself.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let value = json::parse(bytes, MAX_DOCUMENT_BYTES, "SET.json")?;
-        check_version(&value)?;
-        let wire: Wire = serde_json::from_value(value).map_err(|error| Error::damaged(format!("SET.json: {error}")))?;
-        let manifest = Self::from(wire);
+        let members = json::members(bytes, MAX_DOCUMENT_BYTES, MAX_NAMES, "SET.json")?;
+        check_version(&members)?;
+        let wire: Wire = serde_json::from_slice(bytes).map_err(|error| Error::damaged(format!("SET.json: {error}")))?;
+        let unknown = members.into_iter().filter(|(key, _)| !KEYS.contains(&key.as_ref()));
+        let mut others: BTreeMap<String, Canonical> = unknown.map(|(key, text)| (key.into_owned(), Canonical::found(text))).collect();
+        let mut opaque = |key| others.remove(key).ok_or_else(|| Error::damaged(format!("SET.json: missing field `{key}`")));
+        let (items, options) = (opaque(ITEMS)?, opaque(OPTIONS)?);
+        let manifest = Self {
+            features: wire.features,
+            set: wire.set,
+            time: wire.time,
+            cap: wire.cap,
+            generation: wire.generation,
+            lineage: wire.lineage,
+            parent: wire.parent,
+            ancestors: wire.ancestors,
+            needs: wire.needs,
+            volumes: wire.volumes,
+            index: wire.index,
+            items,
+            options,
+            writer: wire.writer,
+            others,
+        };
         manifest.check()?;
         Ok(manifest)
     }
@@ -177,9 +218,12 @@ impl SetManifest {
     /// The canonical bytes of SET.json.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.check()?;
-        let value = serde_json::to_value(Wire::from(self.clone()));
-        let value = value.map_err(|error| Error::new(Kind::Usage, format!("SET.json: {error}")))?;
-        let bytes = json::to_bytes(&value).map_err(|error| error.context("SET.json"))?;
+        let wire = serde_json::to_value(Wire::from(self)).map_err(|error| Error::new(Kind::Usage, format!("SET.json: {error}")))?;
+        let wire = json::to_bytes(&wire).map_err(|error| error.context("SET.json"))?;
+        let mut members = json::members(&wire, MAX_DOCUMENT_BYTES, MAX_NAMES, "SET.json")?;
+        members.extend([(ITEMS.into(), self.items.as_str()), (OPTIONS.into(), self.options.as_str())]);
+        members.extend(self.others.iter().map(|(key, value)| (key.into(), value.as_str())));
+        let bytes = json::object(members).map_err(|error| error.context("SET.json"))?;
         crate::error::cap(crate::codec::length(&bytes), MAX_DOCUMENT_BYTES, "SET.json")?;
         Ok(bytes)
     }
@@ -227,62 +271,62 @@ impl SetManifest {
 }
 
 /// Another version may have other keys, so it is looked at first.
-fn check_version(value: &Value) -> Result<()> {
-    if value.get("format").and_then(Value::as_str) != Some(FORMAT) {
+fn check_version(members: &json::Members<'_>) -> Result<()> {
+    let text = |wanted| members.iter().find(|(key, _)| key == wanted).map(|(_, text)| *text);
+    if text("format").map(|text| text.trim_matches('"')) != Some(FORMAT) {
         return Err(Error::damaged("SET.json: its format is not \"ocm-archive\""));
     }
-    let number = |key| value.get(key).and_then(Value::as_u64);
+    let number = |key| text(key)?.parse().ok();
     match (number("version"), number("draft")) {
         (Some(version), Some(draft)) => layout::check_version(version, draft, "SET.json"),
         _ => Err(Error::damaged("SET.json: it states no version")),
     }
 }
 
-impl From<Wire> for SetManifest {
-    fn from(wire: Wire) -> Self {
-        Self {
-            features: wire.features,
-            set: wire.set,
-            time: wire.time,
-            cap: wire.cap,
-            generation: wire.generation,
-            lineage: wire.lineage,
-            parent: wire.parent,
-            ancestors: wire.ancestors,
-            needs: wire.needs,
-            volumes: wire.volumes,
-            index: wire.index,
-            items: wire.items,
-            options: wire.options,
-            writer: wire.writer,
-            others: wire.others,
-        }
-    }
-}
-
-impl From<SetManifest> for Wire {
-    fn from(set: SetManifest) -> Self {
+impl From<&SetManifest> for Wire {
+    fn from(set: &SetManifest) -> Self {
         Self {
             format: FORMAT.into(),
             version: VERSION,
             draft: DRAFT,
-            features: set.features,
+            features: set.features.clone(),
             set: set.set,
             time: set.time,
             cap: set.cap,
             generation: set.generation,
-            lineage: set.lineage,
-            parent: set.parent,
-            ancestors: set.ancestors,
+            lineage: set.lineage.clone(),
+            parent: set.parent.clone(),
+            ancestors: set.ancestors.clone(),
             needs: set.needs,
-            volumes: set.volumes,
+            volumes: set.volumes.clone(),
             index: set.index,
-            items: set.items,
-            options: set.options,
-            writer: set.writer,
-            others: set.others,
+            writer: set.writer.clone(),
         }
     }
+}
+
+/// A list of texts of at most [`MAX_NAMES`]: a short text takes more room than it has in the file.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+    struct Names;
+    impl<'de> Visitor<'de> for Names {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of names")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Self::Value, A::Error> {
+            let mut names = Vec::new();
+            while let Some(name) = list.next_element()? {
+                if names.len() >= MAX_NAMES {
+                    return Err(A::Error::custom(format!("more than {MAX_NAMES} names")));
+                }
+                names.push(name);
+            }
+            Ok(names)
+        }
+    }
+    deserializer.deserialize_seq(Names)
 }
 
 /// An id is 32 hex digits in JSON.
@@ -307,6 +351,10 @@ mod tests {
 
     use super::*;
 
+    fn canonical(value: serde_json::Value) -> Canonical {
+        Canonical::of(&value).expect("canonical")
+    }
+
     fn sample() -> SetManifest {
         let root = Digest::of(b"root");
         let parent = ParentSet::Set { id: Id([2; 16]), root, generation: 6 };
@@ -322,10 +370,10 @@ mod tests {
             needs: Needs { blobs: 1, bytes: 2, chain: 1, depth: 2 },
             volumes: vec![VolumeEntry { number: 1, bytes: 60_000, root }, VolumeEntry { number: 2, bytes: 9, root }],
             index: IndexEntry { digest: root, bytes: 5 },
-            items: json!([{"name": "a", "é": [null, true, -3]}]),
-            options: json!({}),
+            items: canonical(json!([{"name": "a", "é": [null, true, 3]}])),
+            options: canonical(json!({})),
             writer: "ocm 0.1.0".into(),
-            others: BTreeMap::from([("future".into(), json!({"x": 1}))]),
+            others: BTreeMap::from([("future".into(), canonical(json!({"x": 1})))]),
         }
     }
 
@@ -348,10 +396,34 @@ mod tests {
             (SetManifest { generation: 0, ..sample() }, "generation"),
             (SetManifest { features: vec!["b".into(), "a".into()], ..sample() }, "sorted"),
             (SetManifest { ancestors: vec![sample().ancestors.remove(0); 65], ..sample() }, "more ancestors"),
-            (SetManifest { items: json!(0.5), ..sample() }, "integer"),
+            (SetManifest { others: BTreeMap::from([("cap".into(), canonical(json!(1)))]), ..sample() }, "twice"),
             (SetManifest { needs: Needs { depth: MAX_DEPTH + 1, ..Needs::default() }, ..sample() }, "deeper"),
         ] {
             let error = set.to_bytes().expect_err(why).to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_known_keys_are_those_that_are_written() {
+        let set = SetManifest { others: BTreeMap::new(), ..sample() };
+        let bytes = set.to_bytes().expect("bytes");
+        let members = json::members(&bytes, MAX_DOCUMENT_BYTES, MAX_NAMES, "SET.json").expect("members");
+        let written: Vec<&str> = members.iter().map(|(key, _)| key.as_ref()).filter(|key| ![ITEMS, OPTIONS].contains(key)).collect();
+        assert_eq!(written, KEYS);
+    }
+
+    #[test]
+    fn more_names_than_anybody_needs_are_refused() {
+        let few = |count: usize| (0..count).map(|number| format!("{number:04}"));
+        let with = |features: usize, others: usize| {
+            let others = few(others).map(|key| (key, canonical(json!(0)))).collect();
+            SetManifest { features: few(features).collect(), others, ..sample() }.to_bytes().expect("bytes")
+        };
+        let most = MAX_NAMES - KEYS.len() - 2;
+        assert!(SetManifest::parse(&with(MAX_NAMES, most)).is_ok());
+        for (bytes, why) in [(with(MAX_NAMES + 1, 0), "more than 1024 names"), (with(0, most + 1), "more than 1024 keys")] {
+            let error = SetManifest::parse(&bytes).expect_err(why).to_string();
             assert!(error.contains(why), "{error}");
         }
     }

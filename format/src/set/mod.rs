@@ -6,9 +6,11 @@
 //!
 //! *Not here:* content (`reader`), and whether one set builds on another as it says (the caller compares roots).
 
+mod canonical;
 pub mod json;
 mod manifest;
 pub mod name;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +18,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+pub use canonical::Canonical;
 pub use manifest::{Ancestor, IndexEntry, Lineage, MAX_ANCESTORS, Needs, ParentSet, SetManifest, VolumeEntry};
 
 use crate::digest::Digest;

@@ -29,8 +29,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use self::builder::Builder;
 pub use self::journal::Done;
 use self::journal::Entry;
@@ -47,7 +45,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::gzip::{At, Content, Inflated, Plan};
 use crate::layout::{Header, Id, MAX_VERBATIM_BYTES, MIN_CAP, Parent, VolumeKind};
-use crate::set::{Ancestor, Lineage, Needs, ParentSet, SetManifest, name};
+use crate::set::{Ancestor, Canonical, Lineage, Needs, ParentSet, SetManifest, name};
 use crate::tail::SIGNATURE;
 
 /// From this cap on, each volume has the programs that read it.
@@ -147,9 +145,9 @@ pub type OnVolume = Box<dyn FnMut(&Volume<'_>) -> Result<Fate> + Send>;
 #[derive(Debug, Clone)]
 pub struct Closing {
     /// What the set means; opaque here.
-    pub items: Value,
+    pub items: Canonical,
     /// What it was made with; opaque here.
-    pub options: Value,
+    pub options: Canonical,
     /// The sets before it, nearest first.
     pub ancestors: Vec<Ancestor>,
     /// What it needs of them.

@@ -63,8 +63,8 @@ fn options(folder: &Path) -> Options {
 
 fn closing(folder: &Path) -> Closing {
     Closing {
-        items: serde_json::json!([]),
-        options: serde_json::json!({}),
+        items: "[]".parse().expect("canonical"),
+        options: "{}".parse().expect("canonical"),
         ancestors: Vec::new(),
         needs: Needs::default(),
         oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),

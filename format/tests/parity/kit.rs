@@ -64,8 +64,8 @@ pub(crate) fn without_parity(id: u8, cap: u64, bytes: usize) -> Sample {
         set.add(blob, &mut &*content).expect("stored");
     }
     let closing = Closing {
-        items: serde_json::json!([]),
-        options: serde_json::json!({}),
+        items: "[]".parse().expect("canonical"),
+        options: "{}".parse().expect("canonical"),
         ancestors: Vec::new(),
         needs: Needs::default(),
         oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),

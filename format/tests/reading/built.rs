@@ -176,8 +176,8 @@ fn manifest(header: &Header) -> Vec<u8> {
         needs: Needs::default(),
         volumes: vec![VolumeEntry { number: 1, bytes: 1, root: Digest::of(b"") }],
         index: IndexEntry { digest: Digest::of(INDEX_JSON), bytes: INDEX_JSON.len() as u64 },
-        items: serde_json::json!([]),
-        options: serde_json::json!({}),
+        items: "[]".parse().expect("canonical"),
+        options: "{}".parse().expect("canonical"),
         writer: "test".into(),
         others: Default::default(),
     };

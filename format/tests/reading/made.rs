@@ -53,8 +53,8 @@ impl Made {
             store(&mut set, blob, content);
         }
         let closing = Closing {
-            items: serde_json::json!([{"name": "a"}]),
-            options: serde_json::json!({}),
+            items: r#"[{"name":"a"}]"#.parse().expect("canonical"),
+            options: "{}".parse().expect("canonical"),
             ancestors: Vec::new(),
             needs: Needs::default(),
             oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),

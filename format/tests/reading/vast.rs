@@ -6,7 +6,7 @@ use ocm_format::digest::Digest;
 use ocm_format::layout::{MAX_VOLUMES, Parent};
 use serde_json::json;
 
-use crate::apart::{apart, measured, opened};
+use crate::apart::{apart, opened};
 use crate::built::{Built, range, raw};
 use crate::forged::Forged;
 use crate::made::{nightly, noise};
@@ -48,10 +48,10 @@ fn a_set_may_have_65535_volumes_and_not_one_more() {
     let folder = tempfile::tempdir().expect("a folder");
     forged.set["volumes"] = (1..=MAX_VOLUMES).map(entry).collect();
     forged.write(folder.path());
-    measured(folder.path()).says("check: ", "volume 9990 of set").says("read: ", "all of it").is_silent("broken: ");
+    apart(folder.path()).says("check: ", "volume 9990 of set").says("read: ", "all of it").is_silent("broken: ");
     forged.set["volumes"] = (1..=MAX_VOLUMES + 1).map(entry).collect();
     forged.write(folder.path());
-    measured(folder.path()).says("broken: ", "it names more ancestors or volumes than the format allows");
+    apart(folder.path()).says("broken: ", "it names more ancestors or volumes than the format allows");
     let mut forged = volume();
     forged.change_header(|header| header[68..72].copy_from_slice(&(MAX_VOLUMES + 1).to_le_bytes()));
     forged.write(folder.path());

@@ -144,8 +144,8 @@ impl Sample {
 
     fn closing(&self) -> Closing {
         Closing {
-            items: json!([]),
-            options: json!({}),
+            items: "[]".parse().expect("canonical"),
+            options: "{}".parse().expect("canonical"),
             ancestors: self.ancestors.clone(),
             needs: Needs::default(),
             oci_layout: LAYOUT.to_vec(),

@@ -5,7 +5,7 @@
 //! *Not here:* writing the base (`sink`), which set is meant (`workflow`).
 
 use ocm_format::layout::Id;
-use ocm_format::set::{Ancestor, SetFiles};
+use ocm_format::set::{Ancestor, Canonical, SetFiles};
 use serde_json::{Value, json};
 
 use super::shelf::{KnownSet, Shelf, lacks};
@@ -60,8 +60,9 @@ impl Chain {
 }
 
 /// The id of the set that a base with these options says the same as, where it was made of a chain.
-pub(super) fn merged_from(options: &Value) -> Option<[u8; 16]> {
-    let id = options.get(MERGED_FROM)?.get(0)?.get("id")?.as_str()?;
+pub(super) fn merged_from(options: &Canonical) -> Option<[u8; 16]> {
+    let sets: Vec<Value> = options.member(MERGED_FROM)?;
+    let id = sets.first()?.get("id")?.as_str()?;
     id.parse::<Id>().ok().map(|id| id.0)
 }
 

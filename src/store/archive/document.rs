@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use ocm_format::set::SetManifest;
+use ocm_format::set::{Canonical, SetManifest};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
@@ -49,13 +49,18 @@ fn named(root: &Descriptor, full: String, tag: &str) -> Descriptor {
 }
 
 /// The items as they stand in the set manifest.
-pub(super) fn items(contents: &Contents) -> Result<Value> {
-    to_value(contents)
+pub(super) fn items(contents: &Contents) -> Result<Canonical> {
+    canonical(&to_value(contents)?)
+}
+
+/// What stands in the set manifest for `value`.
+pub(super) fn canonical(value: &Value) -> Result<Canonical> {
+    Canonical::of(value).map_err(|error| Error::failed(format!("the set manifest: {}", error.message())))
 }
 
 /// The items of a set.
 pub(super) fn contents(manifest: &SetManifest) -> Result<Contents> {
-    let read = serde_json::from_value(manifest.items.clone());
+    let read = manifest.items.read();
     read.map_err(|error| Error::damaged(format!("set {}: its items cannot be read: {error}", manifest.set)))
 }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ocm_format::set::{json, looks_like_a_volume};
+use ocm_format::set::{Canonical, json, looks_like_a_volume};
 
 use crate::error::{Error, Result};
 use crate::image::{Digest, Receipt, Repository};
@@ -98,12 +98,11 @@ pub(super) fn with_held<'a>(
 }
 
 /// What the options of a set say of content at a destination; what cannot be read is passed over, since it only saves a search.
-pub(super) fn held(options: &serde_json::Value) -> BTreeMap<Digest, Repository> {
-    let lists = options.get(HELD).and_then(serde_json::Value::as_object);
-    let pairs =
-        lists.into_iter().flatten().filter_map(|(repository, digests)| Some((repository.parse::<Repository>().ok()?, digests.as_array()?)));
+pub(super) fn held(options: &Canonical) -> BTreeMap<Digest, Repository> {
+    let lists: BTreeMap<String, Vec<String>> = options.member(HELD).unwrap_or_default();
+    let pairs = lists.iter().filter_map(|(repository, digests)| Some((repository.parse::<Repository>().ok()?, digests)));
     let each = pairs.flat_map(|(repository, digests)| {
-        let digests = digests.iter().filter_map(|digest| digest.as_str()?.parse().ok());
+        let digests = digests.iter().filter_map(|digest| digest.parse().ok());
         digests.map(move |digest| (digest, repository.clone()))
     });
     each.collect()
@@ -145,11 +144,11 @@ mod tests {
         assert_eq!(options["level"], 3);
         assert_eq!(options["held"]["lab:5000/a"], serde_json::json!([digests[2]]));
         let expected = BTreeMap::from([(digests[1], repository("lab:5000/b")), (digests[2], repository("lab:5000/a"))]);
-        assert_eq!(held(&options), expected);
+        assert_eq!(held(&Canonical::of(&options).expect("canonical")), expected);
         let bare = serde_json::json!({"level": 3});
         assert_eq!(with_held(&bare, &repositories, [].iter()), bare);
         for strange in [r#"{"held":3}"#, r#"{"held":{"A B":["x"],"lab:5000/a":[3,"x"]}}"#, "[]"] {
-            assert!(held(&serde_json::from_str(strange).expect("JSON")).is_empty());
+            assert!(held(&strange.parse().expect("canonical")).is_empty());
         }
     }
 

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ocm_format::layout::{MAX_SHARDS, ShardEntry};
 pub use ocm_format::parity::reserve_bytes;
 use ocm_format::parity::{Plan, make};
-use ocm_format::set::SetFiles;
 use ocm_format::set::name::{file_name, stem};
+use ocm_format::set::{Canonical, SetFiles};
 
 use super::room::Room;
 use super::shelf::Shelf;
@@ -48,8 +48,8 @@ impl Amount {
 
     /// What `options` of a set say that it is to have.
     #[must_use]
-    pub fn of_options(options: &serde_json::Value) -> Option<Self> {
-        options.get("parity")?.as_str()?.parse().ok()
+    pub fn of_options(options: &Canonical) -> Option<Self> {
+        options.member::<String>("parity")?.parse().ok()
     }
 }
 

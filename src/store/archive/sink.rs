@@ -337,9 +337,10 @@ impl Shared {
         elsewhere.extend(needs.blobs.iter().filter(|(digest, _)| !writer.has(digest)).map(|(digest, bytes)| (*digest, *bytes)));
         let chain = self.parent.as_ref().map_or(0, |parent| parent.chain_of_child(!elsewhere.is_empty()));
         let depth = self.parent.as_ref().filter(|_| chain > 0).map_or(0, Parent::depth);
+        let options = self.parent.as_ref().map(|parent| parent.options(&self.options, elsewhere.keys()));
         let closing = Closing {
             items: document::items(&all)?,
-            options: self.parent.as_ref().map_or_else(|| self.options.clone(), |parent| parent.options(&self.options, elsewhere.keys())),
+            options: document::canonical(options.as_ref().unwrap_or(&self.options))?,
             ancestors: self.parent.as_ref().map(|parent| parent.ancestors.clone()).unwrap_or_default(),
             needs: FormatNeeds { blobs: elsewhere.len() as u64, bytes: elsewhere.values().sum(), chain, depth },
             oci_layout: document::OCI_LAYOUT.to_vec(),

@@ -197,7 +197,7 @@ fn set_view(set: &SetFiles, shelf: &Shelf) -> Result<SetView> {
     Ok(SetView {
         line: listing::set_line(set, Some(shelf)),
         writer: manifest.writer.clone(),
-        options: manifest.options.clone(),
+        options: manifest.options.read().map_err(|error| Error::damaged(format!("set {}: its options: {error}", set.id())))?,
         needs_blobs: manifest.needs.blobs,
         needs_bytes: manifest.needs.bytes,
         files: files.collect(),

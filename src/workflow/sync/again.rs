@@ -58,13 +58,13 @@ struct Made {
     only: bool,
     all_tags: bool,
     platforms: Vec<String>,
-    from: Vec<From>,
+    from: Vec<MadeFrom>,
 }
 
 /// A place, and what it brought.
 #[derive(Debug, Deserialize)]
-struct From {
-    place: String,
+pub(super) struct MadeFrom {
+    pub(super) place: String,
     items: Vec<usize>,
 }
 
@@ -184,10 +184,10 @@ fn made(facts: &SetFacts) -> Result<Made> {
             .hint("use that version: another one may choose other bytes"));
     }
     let options = &facts.manifest.options;
-    if options.get("mergedFrom").is_some() {
+    if options.member::<serde::de::IgnoredAny>("mergedFrom").is_some() {
         return Err(Error::usage(format!("set {generation} is a base made of a chain")).hint("make it again with `ocm merge`"));
     }
-    serde_json::from_value(options.clone()).map_err(|error| Error::usage(format!("set {generation} does not say how it was made: {error}")))
+    options.read().map_err(|error| Error::usage(format!("set {generation} does not say how it was made: {error}")))
 }
 
 /// The sync that made the set.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Request;
+use super::again::MadeFrom;
 use crate::error::{Error, Result};
 use crate::image::{Contents, Descriptor, Digest, Item, Reference};
 use crate::monitor::{Event, Monitor};
@@ -96,9 +97,8 @@ impl Parent {
     pub(super) fn resolved(&self, request: &Request) -> BTreeMap<Reference, Descriptor> {
         let Self::Set(set) = self else { return BTreeMap::new() };
         let (items, options) = (set.0.contents.items(), &set.0.manifest.options);
-        let made_from = options.get("from").and_then(|from| from.as_array()).into_iter().flatten();
-        let is_same = made_from.map(|from| from.get("place").and_then(|place| place.as_str()).map(str::to_owned));
-        let is_same = is_same.eq(request.from.iter().map(|from| Some(from.to_string())));
+        let made_from: Vec<MadeFrom> = options.member("from").unwrap_or_default();
+        let is_same = made_from.into_iter().map(|from| from.place).eq(request.from.iter().map(ToString::to_string));
         if request.archive.refresh || !is_same || items.iter().all(Item::is_complete) {
             return BTreeMap::new();
         }

@@ -7,7 +7,7 @@ use ocm_format::layout::Parent;
 use serde_json::json;
 
 use super::seen;
-use crate::apart::{apart, measured};
+use crate::apart::apart;
 use crate::built::{Built, range, raw};
 use crate::forged::Forged;
 use crate::made::noise;
@@ -30,8 +30,8 @@ fn a_set_manifest_that_is_no_canonical_json_is_refused_and_its_volume_still_read
         (|set| drop(set.splice(1..1, *b"\"a\":[\xff],")), "SET.json: "),
         (|set| drop(set.splice(1..1, *b"\"a\":1.5,")), "SET.json: "),
         (|set| drop(set.splice(1..1, *b"\"a\":9007199254740992,")), "SET.json: "),
-        (|set| drop(set.splice(1..1, [b"\"a\":".to_vec(), vec![b'['; 1 << 20]].concat())), "SET.json nests deeper than 32"),
-        (|set| drop(set.splice(1..1, [b"\"a\":".to_vec(), b"{\"\":".repeat(100_000)].concat())), "SET.json nests deeper than 32"),
+        (|set| drop(set.splice(1..1, [b"\"a\":".to_vec(), vec![b'['; 1 << 20]].concat())), "SET.json: it nests deeper than 32"),
+        (|set| drop(set.splice(1..1, [b"\"a\":".to_vec(), b"{\"\":".repeat(100_000)].concat())), "SET.json: it nests deeper than 32"),
     ];
     for (change, why) in cases {
         let mut forged = volume();
@@ -98,5 +98,34 @@ fn a_set_of_a_hundred_thousand_tags_is_read() {
     forged.set["items"] = (0..100_000).map(item).collect();
     let folder = tempfile::tempdir().expect("a folder");
     forged.write(folder.path());
-    measured(folder.path()).says("read: ", "all of it").is_silent("check: ");
+    apart(folder.path()).says("read: ", "all of it").is_silent("check: ");
+}
+
+#[test]
+fn a_set_manifest_of_16_mebibytes_takes_little_more_room_than_that() {
+    let names = |set: &mut Vec<u8>| put(set, b"\"features\":[", &b"\"\",".repeat(5 << 20));
+    let cases: [(Change, &str, &str); 5] = [
+        (|set| put(set, b"\"items\":[", &b"[],".repeat(5 << 20)), "read: ", "all of it"),
+        (|set| put(set, b"\"options\":{", &members(1 << 20)), "read: ", "all of it"),
+        (|set| put(set, b"\"options\":{", &[&b"\"a\":["[..], &b"[],".repeat(5 << 20), b"0],"].concat()), "read: ", "all of it"),
+        (names, "broken: ", "SET.json: more than 1024 names"),
+        (|set| put(set, b"{", &members(1 << 20)), "broken: ", "SET.json: it has more than 1024 keys"),
+    ];
+    for (change, what, why) in cases {
+        let mut forged = volume();
+        forged.on_set = change;
+        seen(&forged).says(what, why);
+    }
+}
+
+/// Puts a list of things, with a comma behind each, between `open` and its close.
+fn put(set: &mut Vec<u8>, open: &[u8], list: &[u8]) {
+    let at = set.windows(open.len()).position(|window| window == open).expect("it is there") + open.len();
+    let more = if matches!(set[at], b']' | b'}') { &list[..list.len() - 1] } else { list };
+    drop(set.splice(at..at, more.iter().copied()));
+}
+
+/// So many members in order, which come before all that a set manifest has.
+fn members(count: usize) -> Vec<u8> {
+    (0..count).flat_map(|number| format!("\"A{number:09}\":0,").into_bytes()).collect()
 }
