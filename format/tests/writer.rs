@@ -112,23 +112,30 @@ fn every_file_is_strictly_below_its_cap() {
     let around = |cap: u64| [cap - 1, cap, cap + 1];
     let every = (65_536..=1 << 20).step_by(512).flat_map(around).skip(1);
     let every = every.filter(|_| std::env::var_os("OCM_NIGHTLY").is_some());
-    for cap in
-        [65_536, 65_537, 70_000, 99_999].into_iter().chain(every).chain(around(128 << 10)).chain(around(200 << 10)).chain(around(1 << 20))
-    {
-        let folder = tempfile::tempdir().expect("a folder");
-        let made = write(folder.path(), cap, 2);
-        for (name, content) in files(folder.path()) {
-            assert!((content.len() as u64) < cap, "{name} has {} bytes with a cap of {cap}", content.len());
+    let few = [65_536, 65_537, 70_000, 99_999].into_iter().chain(around(128 << 10)).chain(around(200 << 10)).chain(around(1 << 20));
+    let caps: Vec<u64> = few.chain(every).collect();
+    std::thread::scope(|scope| {
+        for half in 0..2 {
+            let caps = caps.iter().skip(half).step_by(2).copied();
+            scope.spawn(move || caps.for_each(every_file_is_below));
         }
-        let volumes = made.volumes.len();
-        assert_eq!(made.manifest.volumes.len(), volumes);
-        for (path, done) in &made.volumes[..volumes - 1] {
-            assert_eq!(std::fs::metadata(path).expect("a file").len(), done.bytes);
-            // What does not fit is at most a frame and its record: a volume is not left half empty.
-            assert!(done.bytes > cap * 6 / 10, "{} of {cap} bytes", done.bytes);
-        }
-        assert!(!folder.path().join(".ocm").read_dir().expect("scratch").any(|entry| entry.is_ok()));
+    });
+}
+
+fn every_file_is_below(cap: u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = write(folder.path(), cap, 2);
+    for (name, content) in files(folder.path()) {
+        assert!((content.len() as u64) < cap, "{name} has {} bytes with a cap of {cap}", content.len());
     }
+    let volumes = made.volumes.len();
+    assert_eq!(made.manifest.volumes.len(), volumes);
+    for (path, done) in &made.volumes[..volumes - 1] {
+        assert_eq!(std::fs::metadata(path).expect("a file").len(), done.bytes);
+        // What does not fit is at most a frame and its record: a volume is not left half empty.
+        assert!(done.bytes > cap * 6 / 10, "{} of {cap} bytes", done.bytes);
+    }
+    assert!(!folder.path().join(".ocm").read_dir().expect("scratch").any(|entry| entry.is_ok()));
 }
 
 /// A file of noise that is made as it is read.

@@ -10,13 +10,14 @@ use std::str::FromStr;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::layout::{Id, MAX_VOLUMES};
+use crate::layout::{Id, MAX_VOLUMES, VERSION, check_version};
 
 /// The longest ticket, in bytes.
 pub const MAX_TICKET_BYTES: u64 = 16 << 20;
 /// The most lines that ask for something.
 const MAX_WANTED: usize = 1 << 18;
-const TITLE: &str = "ocm repair ticket 1";
+/// The first line, and the version.
+const TITLE: &str = "ocm repair ticket";
 
 /// What a set lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +104,7 @@ impl Ticket {
     pub fn to_text(&self) -> String {
         let root = self.root.map_or_else(|| "unknown".to_owned(), |root| root.to_string());
         let lines: String = self.wanted.iter().map(Wanted::line).collect();
-        let text = format!("{TITLE}\nset {}\ngeneration {}\nroot {root}\n{lines}", self.set, self.generation);
+        let text = format!("{TITLE} {VERSION}\nset {}\ngeneration {}\nroot {root}\n{lines}", self.set, self.generation);
         format!("{text}sum {}\n", Digest::of(text.as_bytes()))
     }
 
@@ -116,13 +117,11 @@ impl Ticket {
         let mut lines = lines.split('\n').zip(1u32..);
         let mut field = |name: &str| {
             let (line, at) = lines.next().ok_or_else(|| wrong(1, "it is cut"))?;
-            let value = if name.is_empty() { Some(line) } else { line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')) };
+            let value = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' '));
             value.map(|value| (value, at)).ok_or_else(|| wrong(at, &format!("{name:?} is expected here")))
         };
-        let (title, at) = field("")?;
-        if title != TITLE {
-            return Err(wrong(at, &format!("it does not begin with {TITLE:?}")));
-        }
+        let (version, at) = field(TITLE)?;
+        check_version(number(version).ok_or_else(|| wrong(at, "that is no version"))?, 0, "ticket")?;
         let (set, at) = field("set")?;
         let set = Id::from_str(set).map_err(|error| wrong(at, error.message()))?;
         let (generation, at) = field("generation")?;
@@ -171,6 +170,7 @@ fn wrong(line: u32, why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     fn sample() -> Ticket {
         let range = |volume, range| Wanted::Range { volume, range };
@@ -190,6 +190,16 @@ mod tests {
             assert!(Ticket::parse(&changed).is_err(), "byte {at}");
             assert!(Ticket::parse(&text.as_bytes()[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn another_version_is_refused_by_its_number() {
+        let text = sample().to_text().replace("ticket 1", "ticket 2");
+        let error = Ticket::parse(text.as_bytes()).expect_err("another version");
+        assert_eq!(error.kind(), Kind::Version);
+        assert_eq!(error.message(), "ticket: it is of format version 2; this program reads version 1");
+        let error = Ticket::parse(text.replace("ticket 2", "ticket").as_bytes()).expect_err("no version");
+        assert!(error.message().contains(r#""ocm repair ticket" is expected here"#), "{error}");
     }
 
     #[test]

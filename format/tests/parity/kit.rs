@@ -29,6 +29,12 @@ pub(crate) fn noise(seed: u64, bytes: usize, run: usize) -> Vec<u8> {
     out
 }
 
+/// Makes the checksum hold of a structure of 512 bytes.
+pub(crate) fn seal(structure: &mut [u8]) {
+    let sum = crc32c::crc32c(&structure[..508]);
+    structure[508..512].copy_from_slice(&sum.to_le_bytes());
+}
+
 /// A set in a folder of its own.
 pub(crate) struct Sample {
     pub(crate) folder: tempfile::TempDir,

@@ -6,7 +6,7 @@ use ocm_format::error::Kind;
 use ocm_format::mend::{Patch, Ticket, Wanted, answer, lay_over, overlays};
 use ocm_format::parity::{Holder, rebuild};
 
-use crate::kit::{Sample, files, go_on, sample, without_parity};
+use crate::kit::{Sample, files, go_on, sample, seal, without_parity};
 
 fn ticket(sample: &Sample, wanted: Vec<Wanted>) -> Ticket {
     let manifest = &sample.finished.manifest;
@@ -101,6 +101,19 @@ fn every_flipped_bit_and_every_cut_of_a_patch_is_seen() {
         }
     }
     assert!(refused(&[&sound[..], &[0]].concat()));
+}
+
+#[test]
+fn a_patch_of_another_version_is_refused_by_its_number() {
+    let sample = without_parity(1, 64 << 10, 30_000);
+    let (path, _) = made(&sample, vec![Wanted::Whole { volume: 1 }]);
+    let mut later = std::fs::read(&path).expect("content");
+    later[8] = 2;
+    seal(&mut later[..512]);
+    std::fs::write(&path, later).expect("written");
+    let error = Patch::open(&path).expect_err("another version");
+    assert_eq!(error.kind(), Kind::Version);
+    assert!(error.message().contains("patch: it is of format version 2; this program reads version 1"), "{error}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use ocm_format::parity::make;
 use ocm_format::set::{group, scan};
 use ocm_format::volume::Volume;
 
-use crate::kit::{Sample, check, files, go_on, sample, without_parity};
+use crate::kit::{Sample, check, files, go_on, sample, seal, without_parity};
 
 #[test]
 fn every_file_is_strictly_below_its_cap() {
@@ -118,8 +118,7 @@ fn a_code_that_is_unknown_and_another_version_are_refused_by_their_numbers() {
     ] {
         let mut content = sound.clone();
         content[1536 + at] = 9;
-        let sum = crc32c::crc32c(&content[1536..1536 + 508]);
-        content[1536 + 508..1536 + 512].copy_from_slice(&sum.to_le_bytes());
+        seal(&mut content[1536..2048]);
         std::fs::write(&path, content).expect("written");
         let (group, problems) = sample.group();
         let [problem] = problems.as_slice() else { panic!("{problems:?}") };
