@@ -15,6 +15,7 @@ pub mod error;
 pub mod image;
 pub mod monitor;
 pub mod mount;
+mod nameless;
 pub mod openshift;
 pub mod plan;
 pub mod publish;

@@ -49,6 +49,7 @@ impl<K: Copy + Eq + Hash, V> Cache<K, V> {
                 let value = Arc::new(value);
                 *thing = Some(Arc::clone(&value));
                 shelf.count(key, bytes, self.most_bytes);
+                debug_assert!(shelf.is_exact(), "{} bytes are counted", shelf.bytes);
                 Ok(value)
             }
             Err(error) => {
@@ -61,7 +62,7 @@ impl<K: Copy + Eq + Hash, V> Cache<K, V> {
     #[cfg(test)]
     fn bytes(&self) -> usize {
         let shelf = held(&self.shelf);
-        assert_eq!(shelf.bytes, shelf.slots.values().filter_map(|slot| slot.bytes).sum::<usize>());
+        assert!(shelf.is_exact());
         shelf.bytes
     }
 }
@@ -85,6 +86,10 @@ impl<K: Copy + Eq + Hash, V> Shelf<K, V> {
             let gone = self.slots.remove(&oldest).and_then(|slot| slot.bytes);
             self.bytes -= gone.unwrap_or(0);
         }
+    }
+
+    fn is_exact(&self) -> bool {
+        self.bytes == self.slots.values().filter_map(|slot| slot.bytes).sum::<usize>()
     }
 }
 

@@ -7,9 +7,9 @@
 //! *Not here:* who reads (`source`), how a blob is made (`Inside`).
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,7 @@ use super::metrics::Metrics;
 use super::source::Origin;
 use crate::error::{Error, Result};
 use crate::image::Digest;
+use crate::nameless::nameless;
 
 /// How much is made at a time, in bytes.
 const STEP_BYTES: u64 = 1 << 20;
@@ -195,24 +196,5 @@ impl Copy {
 
     fn failed(&self, error: &io::Error) -> Error {
         Error::io(format!("{} in the spool", self.digest), error)
-    }
-}
-
-/// A file in `folder` that has no name there; one that loses its name at once where the file system knows no other.
-fn nameless(folder: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    options.clone().custom_flags(libc::O_TMPFILE).open(folder).or_else(|_| named_once(folder, options.create_new(true)))
-}
-
-fn named_once(folder: &Path, options: &OpenOptions) -> io::Result<File> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    loop {
-        let path = folder.join(format!(".ocm-spool-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-        match options.open(&path) {
-            Ok(file) => return fs::remove_file(&path).map(|()| file),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
     }
 }

@@ -56,8 +56,12 @@ fn pushes() -> impl Strategy<Value = Vec<usize>> {
     vec(prop_oneof![1..20usize, 500..530usize, 1_000..100_000usize, 200_000..2_000_000usize], 1..6)
 }
 
+fn cases() -> u32 {
+    if std::env::var_os("OCM_NIGHTLY").is_some() { 2_000 } else { 96 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_come_out_as_they_went_in(bytes in vec(any::<u8>(), 0..5_000), pushes in pushes()) {

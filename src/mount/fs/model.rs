@@ -348,8 +348,6 @@ impl Trial {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
-
     #[test]
     fn whatever_a_kernel_asks_in_whatever_order_is_answered_as_a_dictionary_would(
         images in images(), calls in prop::collection::vec(calls(), 1..150),

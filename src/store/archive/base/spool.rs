@@ -7,11 +7,10 @@
 //! *Not here:* where old blobs are (`workflow`), how plain forms are had (`store::plain`).
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::stream::{self, StreamExt as _};
@@ -22,6 +21,7 @@ use ocm_format::reader;
 
 use crate::error::{Error, Kind, Result};
 use crate::image::{Blob, Digest};
+use crate::nameless::nameless;
 use crate::store::archive::Room;
 use crate::store::plain;
 
@@ -104,22 +104,11 @@ impl Spool {
 
     /// The file, which has no name any more; it is gone with the last who has it open.
     fn make(&self) -> Result<Arc<File>> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
         let failed = |error: io::Error| Error::io(self.folder.display(), &error).hint("name a place that can be written with --workspace");
         fs::create_dir_all(&self.folder).map_err(failed)?;
         Room::of(&self.folder)?.check(&self.folder, &[self.bytes], 0).map_err(|error| error.context("reading old blobs back"))?;
-        loop {
-            let name = format!(".spool-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-            let path = self.folder.join(name);
-            match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(file) => {
-                    fs::remove_file(&path).map_err(failed)?;
-                    return Ok(Arc::clone(self.file.get_or_init(|| Arc::new(file))));
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
+        let file = Arc::new(nameless(&self.folder).map_err(failed)?);
+        Ok(Arc::clone(self.file.get_or_init(|| file)))
     }
 }
 
