@@ -36,6 +36,7 @@ use self::layer::Cut;
 use self::line::{Event, Laid, Line};
 use self::own::Own;
 use self::place::Spot;
+pub use self::prefix::may_be_prefix;
 pub use self::seal::{Seal, Sign};
 use self::volume::Tail;
 use crate::chunk::Shape;

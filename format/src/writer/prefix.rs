@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use super::history::{History, Source};
 use super::layer::Hint;
-use crate::delta::Slice;
+use crate::delta::{Cost, Slice};
 use crate::error::Result;
 use crate::layout::{MAX_DEPTH, MAX_PREFIX_BYTES};
 use crate::recipe::Run;
@@ -63,7 +63,7 @@ impl Prefix {
             let bytes = region.end.saturating_sub(region.begin);
             let Some((digest, slice)) = history.read(region.source, region.begin, bytes)? else { continue };
             let cost = all.cost.and(slice.cost).after(1);
-            if cost.depth >= MAX_DEPTH || cost.frames > history.most_frames || cost.steps > MAX_STEPS {
+            if !is_within(cost, history.most_frames) {
                 continue;
             }
             all.bytes.extend(slice.bytes);
@@ -91,6 +91,16 @@ impl Prefix {
         wide.retain(|region| region.end > region.begin);
         Ok(wide)
     }
+}
+
+/// Whether what takes so much to read may stand before a frame, where frames have at most `frame_bytes`.
+#[must_use]
+pub fn may_be_prefix(cost: Cost, frame_bytes: u64) -> bool {
+    is_within(cost, most_frames(frame_bytes))
+}
+
+fn is_within(cost: Cost, most_frames: u64) -> bool {
+    cost.depth < MAX_DEPTH && cost.frames <= most_frames && cost.steps <= MAX_STEPS
 }
 
 /// How many frames of at most `frame_bytes` a reader may have to open for a prefix.

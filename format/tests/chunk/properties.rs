@@ -57,7 +57,7 @@ fn pushes() -> impl Strategy<Value = Vec<usize>> {
 }
 
 fn cases() -> u32 {
-    if std::env::var_os("OCM_NIGHTLY").is_some() { 2_000 } else { 96 }
+    if std::env::var_os("OCM_NIGHTLY").is_some() { 10_000 } else { 96 }
 }
 
 proptest! {

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use ocm_format::delta::{Blob, Chunks, Earlier, Older, Unread, Versions};
 use ocm_format::index::{PlainRow, Stored};
-use ocm_format::layout::MAX_DEPTH;
 use ocm_format::set::name;
-use ocm_format::writer::chunks_path;
+use ocm_format::writer::{chunks_path, may_be_prefix};
 
 use super::base::Lack;
 use super::basis::{Basis, Delta, Depth, ParentData};
 use super::needs::Needs;
+use super::packing::Packing;
 use super::recalled::{Both, OldBlob, Recalled};
 use super::records::Records;
 use super::source::{ArchiveSource, SetFacts};
@@ -30,6 +30,7 @@ pub struct Ground {
     parent: ArchiveSource,
     facts: SetFacts,
     delta: Delta,
+    frame_bytes: u64,
     catalogues: PathBuf,
     chunks: Option<Chunks>,
     /// The blobs whose plain forms runs can refer to, where there is no chunk index that says it.
@@ -39,12 +40,28 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// What there is of `parent`, whose chunk index is in `catalogues`. `None` where a delta of whole blobs is all that is allowed.
-    pub fn survey(parent: &ArchiveSource, delta: &Delta, catalogues: &Path, monitor: &dyn Monitor) -> Result<Option<Self>> {
+    /// What there is of `parent`, whose chunk index is in `catalogues`, for a set that is packed so. `None` where a delta of whole blobs
+    /// is all that is allowed.
+    pub fn survey(
+        parent: &ArchiveSource,
+        delta: &Delta,
+        packing: Packing,
+        catalogues: &Path,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<Self>> {
         let facts = parent.sets().first().filter(|_| delta.depth > Depth::Blob);
         let Some(facts) = facts.cloned() else { return Ok(None) };
-        let (parent, delta, catalogues) = (parent.clone(), delta.clone(), catalogues.to_owned());
-        let mut ground = Self { parent, facts, delta, catalogues, chunks: None, listed: Vec::new(), elsewhere: Vec::new(), recalled: None };
+        let mut ground = Self {
+            parent: parent.clone(),
+            facts,
+            delta: delta.clone(),
+            frame_bytes: packing.frame_bytes,
+            catalogues: catalogues.to_owned(),
+            chunks: None,
+            listed: Vec::new(),
+            elsewhere: Vec::new(),
+            recalled: None,
+        };
         match Chunks::read(&ground.index_path(), ground.facts.manifest.set, ground.delta.chunk_bytes()) {
             Ok(chunks) => ground.chunks = chunks,
             Err(error) => monitor.event(Event::Warning(&format!("{error}; it is not used"))),
@@ -86,10 +103,11 @@ impl Ground {
             repositories: repositories.get(&blob.digest).into_iter().flatten().cloned().collect(),
         };
         let old: Vec<OldBlob> = lacking.iter().map(old).collect();
-        let (of_use, too_deep): (Vec<_>, Vec<_>) = old.into_iter().partition(|old| self.chunks.is_none() || old.depth < MAX_DEPTH);
+        let (of_use, too_deep): (Vec<_>, Vec<_>) =
+            old.into_iter().partition(|old| self.chunks.is_none() || may_be_prefix(old.cost(), self.frame_bytes));
         if !too_deep.is_empty() {
             monitor.event(Event::Note(&format!(
-                "set {}: {} may lie in patches that are as deep as can be: nothing is compressed after their content",
+                "set {}: {} may lie in patches that are as deep as can be without their volumes: nothing is compressed after their content",
                 self.facts.generation(),
                 layers(too_deep.len() as u64)
             )));

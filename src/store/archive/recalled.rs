@@ -35,24 +35,32 @@ pub struct OldBlob {
     pub repositories: Vec<Repository>,
 }
 
+impl OldBlob {
+    /// What it takes to read a stretch of it on the far side, by estimate: how many frames is not known here, but more, the deeper they may be.
+    pub(super) fn cost(&self) -> Cost {
+        let frames = 1 << (4 * u32::from(self.depth).min(8));
+        Cost { depth: self.depth, frames, steps: frames * STEPS_PER_FRAME }
+    }
+}
+
 /// Old blobs that are read back.
 pub struct Recalled {
     spool: Spool,
-    depths: BTreeMap<Digest, u8>,
+    costs: BTreeMap<Digest, Cost>,
 }
 
 impl Recalled {
     /// These blobs, each with where it was found. Their plain forms are kept in a file in `folder` once they were
     /// [fetched](Self::fetch).
     pub fn new<'a>(found: impl IntoIterator<Item = (&'a OldBlob, Blob)>, folder: &Path) -> Self {
-        let (mut depths, mut wanted) = (BTreeMap::new(), Vec::new());
+        let (mut costs, mut wanted) = (BTreeMap::new(), Vec::new());
         for (old, blob) in found {
             let mut all = Ranges::default();
             all.insert(0..old.plain_bytes);
-            depths.insert(old.digest, old.depth);
+            costs.insert(old.digest, old.cost());
             wanted.push((blob, all));
         }
-        Self { spool: Spool::new(folder, wanted.iter().map(|(blob, all)| (blob.clone(), all))), depths }
+        Self { spool: Spool::new(folder, wanted.iter().map(|(blob, all)| (blob.clone(), all))), costs }
     }
 
     /// How many blobs.
@@ -96,7 +104,7 @@ pub(super) struct Both {
 
 impl Older for Both {
     fn plain(&self, blob: &Digest, offset: u64, bytes: u64) -> Result<Slice, FormatError> {
-        let Some(depth) = self.recalled.depths.get(blob) else { return self.sets.plain(blob, offset, bytes) };
+        let Some(cost) = self.recalled.costs.get(blob) else { return self.sets.plain(blob, offset, bytes) };
         if bytes > MAX_PREFIX_BYTES {
             return Err(FormatError::new(Kind::Limit, format!("slice of an earlier blob: {bytes} bytes are more than are read at once")));
         }
@@ -111,8 +119,6 @@ impl Older for Both {
             }
         }
         slice.truncate(filled);
-        // How many frames the far side opens for it is not known here: more, the deeper they may be.
-        let frames = 1 << (4 * u32::from(*depth).min(8));
-        Ok(Slice { bytes: slice, cost: Cost { depth: *depth, frames, steps: frames * STEPS_PER_FRAME } })
+        Ok(Slice { bytes: slice, cost: *cost })
     }
 }

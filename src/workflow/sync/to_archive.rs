@@ -112,8 +112,9 @@ pub(super) async fn bring(
     }
     draft.depth = draft.parent.as_ref().map(|_| Depth::Blob);
     if let Some(parent) = parent {
-        let (delta, catalogues, monitor) = (new.delta.clone(), new.catalogue.clone(), Arc::clone(&settings.monitor));
-        draft.ground = blocking(move || Ground::survey(&parent, &delta, &catalogues, monitor.as_ref())).await?;
+        let (delta, packing, catalogues) = (new.delta.clone(), new.packing, new.catalogue.clone());
+        let monitor = Arc::clone(&settings.monitor);
+        draft.ground = blocking(move || Ground::survey(&parent, &delta, packing, &catalogues, monitor.as_ref())).await?;
         draft.depth = Some(draft.ground.as_ref().map_or(Depth::Blob, Ground::outlook));
     }
     if let Some(catalogue) = catalogue {
