@@ -1,5 +1,7 @@
 //! Sets that take from earlier ones what they can: chunks as runs, older versions as prefixes.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,24 +11,13 @@ use ocm_format::check;
 use ocm_format::delta::{Blob, Chunks, Earlier, Older, Versions};
 use ocm_format::digest::Digest;
 use ocm_format::error::Kind;
-use ocm_format::layout::Id;
 use ocm_format::reader::{self, Past, Reader};
-use ocm_format::set::{self, Ancestor, Lineage, Needs, ParentSet, SetFiles};
-use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter, chunks_path};
+use ocm_format::set::{self, Ancestor, ParentSet, SetFiles};
+use ocm_format::writer::{Closing, Fate, Finished, Form, Head, Options, SetWriter, chunks_path};
+
+use self::support::{new_blob, noise};
 
 const MEMORY: u64 = 1 << 20;
-
-/// Bytes that do not shrink (xorshift).
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..length.div_ceil(8)).flat_map(next).take(length).collect()
-}
 
 /// A layer of generation `generation`: most files stay, some change in places, one is new; all times change.
 fn layer(name: &str, generation: u64) -> Vec<u8> {
@@ -53,45 +44,28 @@ fn layers(generation: u64) -> Vec<Vec<u8>> {
 }
 
 fn head(generation: u32, parent: Option<&Finished>) -> Head {
-    let lineage = Lineage { id: Id([2; 16]), name: "lab".into() };
     let parent = parent.map(|parent| ParentSet::Set { id: parent.manifest.set, root: parent.root, generation: parent.manifest.generation });
-    Head { set: Id([generation as u8; 16]), lineage, generation, time: 1_700_000_000, parent }
+    Head { generation, parent, ..support::head(generation as u8) }
 }
 
 fn options(folder: &Path, threads: usize) -> Options {
-    Options {
-        folder: folder.into(),
-        scratch: folder.join(".ocm"),
-        cap: 1 << 20,
-        frame_bytes: 256 << 10,
-        level: 3,
-        threads,
-        index_bytes: MEMORY,
-        own_version_bytes: None,
-        reserve_bytes: 0,
-    }
+    Options { cap: 1 << 20, frame_bytes: 256 << 10, threads, ..support::options(folder) }
 }
 
 fn closing(folder: &Path, parent: Option<&Finished>, listed: &[Vec<u8>]) -> Closing {
     let own = parent.map(|parent| Ancestor { id: parent.manifest.set, root: parent.root, generation: parent.manifest.generation });
     let before = parent.map(|parent| parent.manifest.ancestors.clone()).unwrap_or_default();
     Closing {
-        items: "[]".parse().expect("canonical"),
-        options: "{}".parse().expect("canonical"),
         ancestors: own.into_iter().chain(before).collect(),
-        needs: Needs::default(),
-        oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-        index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
-        writer: "test".into(),
         catalogue: Some(folder.join("catalogues")),
         listed: listed.iter().map(|blob| Digest::of(blob)).collect(),
+        ..support::closing()
     }
 }
 
 fn add(set: &mut SetWriter, blobs: &[Vec<u8>]) {
     for content in blobs {
-        let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: Form::Tar, note: String::new() };
-        set.add(blob, &mut content.as_slice()).expect("stored");
+        set.add(new_blob(Form::Tar, content), &mut content.as_slice()).expect("stored");
     }
 }
 

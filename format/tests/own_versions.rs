@@ -1,6 +1,7 @@
 //! Sets whose later blobs are compressed after earlier ones of the same set.
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::io::Read;
 use std::path::Path;
 
@@ -9,23 +10,13 @@ use ocm_format::digest::Digest;
 use ocm_format::layout::{Id, MAX_DEPTH};
 use ocm_format::reader::{self, Reader};
 use ocm_format::salvage::salvage;
-use ocm_format::set::{self, Lineage, Needs};
+use ocm_format::set::{self};
 use ocm_format::volume::Volume;
-use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
+use ocm_format::writer::{Fate, Finished, Form, Options, SetWriter};
+
+use self::support::{closing, files, head, new_blob, noise};
 
 const MEMORY: u64 = 1 << 20;
-
-/// Bytes that do not shrink (xorshift).
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..length.div_ceil(8)).flat_map(next).take(length).collect()
-}
 
 /// Version `version` of a layer: every file but one in three changes in places, so that hardly a chunk stays; one is new.
 fn layer(name: &str, version: u64) -> Vec<u8> {
@@ -58,47 +49,17 @@ fn blobs(versions: u64) -> Vec<(Form, Vec<u8>)> {
 }
 
 fn options(folder: &Path, cap: u64, threads: usize) -> Options {
-    Options {
-        folder: folder.into(),
-        scratch: folder.join(".ocm"),
-        cap,
-        frame_bytes: 32 << 10,
-        level: 3,
-        threads,
-        index_bytes: MEMORY,
-        own_version_bytes: Some(MEMORY),
-        reserve_bytes: 0,
-    }
+    Options { cap, frame_bytes: 32 << 10, threads, own_version_bytes: Some(MEMORY), ..support::options(folder) }
 }
 
 fn begin(options: Options) -> SetWriter {
-    let lineage = Lineage { id: Id([2; 16]), name: "lab".into() };
-    let head = Head { set: Id([1; 16]), lineage, generation: 1, time: 1_700_000_000, parent: None };
-    SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer")
-}
-
-fn closing() -> Closing {
-    Closing {
-        items: "[]".parse().expect("canonical"),
-        options: "{}".parse().expect("canonical"),
-        ancestors: Vec::new(),
-        needs: Needs::default(),
-        oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-        index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
-        writer: "test".into(),
-        catalogue: None,
-        listed: Default::default(),
-    }
-}
-
-fn new_blob((form, content): &(Form, Vec<u8>)) -> NewBlob {
-    NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: String::new() }
+    SetWriter::create(head(1), options, Box::new(|_| Ok(Fate::Kept))).expect("a writer")
 }
 
 /// Adds what the set lacks, as a caller does that asks first.
 fn add(set: &mut SetWriter, blobs: &[(Form, Vec<u8>)]) {
     for blob in blobs.iter().filter(|(_, content)| !set.has(&Digest::of(content))).collect::<Vec<_>>() {
-        set.add(new_blob(blob), &mut blob.1.as_slice()).expect("stored");
+        set.add(new_blob(blob.0, &blob.1), &mut blob.1.as_slice()).expect("stored");
     }
 }
 
@@ -113,12 +74,6 @@ fn bytes(made: &Finished) -> u64 {
 }
 
 /// The files of a folder and their content.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
-    let files = entries.filter(|entry| entry.path().is_file());
-    files.map(|entry| (entry.file_name().into_string().expect("a name"), std::fs::read(entry.path()).expect("content"))).collect()
-}
-
 fn reader(folder: &Path) -> Reader {
     reader_with(folder, reader::Options::default())
 }
@@ -304,7 +259,7 @@ fn a_run_that_is_killed_anywhere_comes_to_the_same_bytes() {
                 let folder = tempfile::tempdir().expect("a folder");
                 let mut set = begin(options(folder.path(), *cap, 1 + part));
                 add(&mut set, &blobs[..place]);
-                let cut = set.add(new_blob(&blobs[place]), &mut Cut(&content[..content.len() / 3 * part + part * 100]));
+                let cut = set.add(new_blob(blobs[place].0, content), &mut Cut(&content[..content.len() / 3 * part + part * 100]));
                 assert!(cut.is_err());
                 drop(set);
                 // Of notes that are durable nothing is lost; those of a set of one volume are not yet.
@@ -329,7 +284,7 @@ fn a_volume_that_is_gone_when_it_is_to_be_built_on_stops_the_run() {
     drop(set);
     std::fs::remove_file(folder.path().join("lab.g0001-01010101.v001.ocm.tar")).expect("removed");
     let mut set = begin(options(folder.path(), 256 << 10, 1));
-    let stored = blobs(2).iter().try_for_each(|blob| set.add(new_blob(blob), &mut blob.1.as_slice()));
+    let stored = blobs(2).iter().try_for_each(|blob| set.add(new_blob(blob.0, &blob.1), &mut blob.1.as_slice()));
     let error = stored.and_then(|()| set.finish(closing()).map(drop)).expect_err("a volume is gone");
     assert!(error.to_string().contains("this volume, which is gone"), "{error}");
 }

@@ -1,110 +1,57 @@
 //! The writer: caps that hold, and the same bytes however a set came to be.
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::path::Path;
 
 use ocm_format::digest::Digest;
 use ocm_format::layout::Id;
 use ocm_format::set::scan;
-use ocm_format::set::{Lineage, Needs};
 use ocm_format::volume::Volume;
-use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, Seal, SetWriter};
+use ocm_format::writer::{Closing, Fate, Finished, Form, NewBlob, Options, Seal, SetWriter};
 use proptest::prelude::*;
 
-/// Pseudo-random bytes; every `run` bytes repeat once, so that some of it compresses.
-fn noise(seed: u64, bytes: usize, run: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut out = Vec::with_capacity(bytes + run);
-    while out.len() < bytes {
-        let start = out.len();
-        for _ in 0..run {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            out.push(state as u8);
-        }
-        out.extend_from_within(start..);
-    }
-    out.truncate(bytes);
-    out
-}
+use self::support::{closing, files, head, new_blob, next, noise_twice};
 
 fn blobs() -> Vec<(Form, Vec<u8>)> {
     let mut blobs = Vec::new();
     for n in 0..12u64 {
-        blobs.push((Form::Document, noise(n, 300 + 40 * n as usize, 64)));
-        blobs.push((Form::Packed, noise(100 + n, 20_000 * n as usize, 4096)));
-        blobs.push((Form::Plain, noise(200 + n, 9_000 * n as usize, 300)));
+        blobs.push((Form::Document, noise_twice(n, 300 + 40 * n as usize, 64)));
+        blobs.push((Form::Packed, noise_twice(100 + n, 20_000 * n as usize, 4096)));
+        blobs.push((Form::Plain, noise_twice(200 + n, 9_000 * n as usize, 300)));
         blobs.push((Form::Tar, tar(n)));
     }
     blobs.push((Form::Packed, Vec::new()));
-    blobs.push((Form::Document, noise(7, 200_000, 512)));
+    blobs.push((Form::Document, noise_twice(7, 200_000, 512)));
     blobs
 }
 
 fn tar(seed: u64) -> Vec<u8> {
     let mut out = Vec::new();
     for file in 0..seed * 3 {
-        let content = noise(file, 5000 * file as usize % 70_000, 512);
+        let content = noise_twice(file, 5000 * file as usize % 70_000, 512);
         ocm_format::tar::put_member(&mut out, &format!("file-{file}"), &content, 1_600_000_000 + seed).expect("a member");
     }
     out.extend([0; 1024]);
     out
 }
 
-fn head() -> Head {
-    let lineage = Lineage { id: Id([2; 16]), name: "lab".into() };
-    Head { set: Id([1; 16]), lineage, generation: 1, time: 1_700_000_000, parent: None }
-}
-
 fn options(folder: &Path, cap: u64, threads: usize) -> Options {
-    Options {
-        folder: folder.into(),
-        scratch: folder.join(".ocm"),
-        cap,
-        frame_bytes: 1 << 20,
-        level: 3,
-        threads,
-        index_bytes: 1 << 20,
-        own_version_bytes: None,
-        reserve_bytes: 0,
-    }
-}
-
-fn closing() -> Closing {
-    Closing {
-        items: "[]".parse().expect("canonical"),
-        options: "{}".parse().expect("canonical"),
-        ancestors: Vec::new(),
-        needs: Needs::default(),
-        oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-        index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
-        writer: "test".into(),
-        catalogue: None,
-        listed: Default::default(),
-    }
+    Options { cap, frame_bytes: 1 << 20, threads, ..support::options(folder) }
 }
 
 fn add(set: &mut SetWriter, (form, content): &(Form, Vec<u8>)) {
-    let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: String::new() };
-    set.add(blob, &mut content.as_slice()).expect("stored");
+    set.add(new_blob(*form, content), &mut content.as_slice()).expect("stored");
 }
 
 fn open(folder: &Path, cap: u64, threads: usize) -> SetWriter {
-    SetWriter::create(head(), options(folder, cap, threads), Box::new(|_| Ok(Fate::Kept))).expect("a writer")
+    SetWriter::create(head(1), options(folder, cap, threads), Box::new(|_| Ok(Fate::Kept))).expect("a writer")
 }
 
 fn write(folder: &Path, cap: u64, threads: usize) -> Finished {
     let mut set = open(folder, cap, threads);
     blobs().iter().for_each(|blob| add(&mut set, blob));
     set.finish(closing()).expect("finished")
-}
-
-/// The files of a folder and their content.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
-    let files = entries.filter(|entry| entry.path().is_file());
-    files.map(|entry| (entry.file_name().into_string().expect("a name"), std::fs::read(entry.path()).expect("content"))).collect()
 }
 
 #[test]
@@ -148,10 +95,7 @@ impl std::io::Read for Noise {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let bytes = self.left.min(buffer.len() as u64) as usize;
         for word in buffer[..bytes].chunks_mut(8) {
-            self.state ^= self.state << 13;
-            self.state ^= self.state >> 7;
-            self.state ^= self.state << 17;
-            word.copy_from_slice(&self.state.to_le_bytes()[..word.len()]);
+            word.copy_from_slice(&next(&mut self.state).to_le_bytes()[..word.len()]);
         }
         self.left -= bytes as u64;
         Ok(bytes)
@@ -219,7 +163,7 @@ fn the_number_of_threads_changes_no_byte() {
 #[test]
 fn a_set_that_cannot_fit_its_cap_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let refused = SetWriter::create(head(), options(folder.path(), 65_535, 1), Box::new(|_| Ok(Fate::Kept)));
+    let refused = SetWriter::create(head(1), options(folder.path(), 65_535, 1), Box::new(|_| Ok(Fate::Kept)));
     assert!(refused.err().expect("refused").to_string().contains("65536"));
     let set = open(folder.path(), 65_536, 1);
     let items = format!("\"{}\"", "x".repeat(70_000)).parse().expect("canonical");
@@ -243,7 +187,7 @@ fn sums_name_every_volume() {
 fn each_volume_is_handed_over_once_and_a_failed_hand_over_stops_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut failing = SetWriter::create(
-        head(),
+        head(1),
         options(folder.path(), 128 << 10, 2),
         Box::new(|volume| if volume.done.number == 2 { Err(ocm_format::error::Error::limit("no disc")) } else { Ok(Fate::Kept) }),
     )
@@ -261,7 +205,7 @@ fn each_volume_is_handed_over_once_and_a_failed_hand_over_stops_there() {
         std::fs::remove_file(volume.path).expect("let go");
         Ok(Fate::Released)
     });
-    let mut set = SetWriter::create(head(), options(folder.path(), 128 << 10, 2), on_volume).expect("a writer");
+    let mut set = SetWriter::create(head(1), options(folder.path(), 128 << 10, 2), on_volume).expect("a writer");
     blobs().iter().for_each(|blob| add(&mut set, blob));
     let made = set.finish(closing()).expect("finished");
     let seen = seen.lock().expect("the list").clone();
@@ -276,8 +220,8 @@ fn a_volume_cut_within_its_first_texts_is_begun_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     for cut in [1, 600, 1500] {
         let mut set = open(folder.path(), 65_536, 1);
-        add(&mut set, &(Form::Document, noise(3, 900, 64)));
-        add(&mut set, &(Form::Document, noise(4, 900, 64)));
+        add(&mut set, &(Form::Document, noise_twice(3, 900, 64)));
+        add(&mut set, &(Form::Document, noise_twice(4, 900, 64)));
         drop(set);
         let partial = files(folder.path()).into_keys().find(|name| name.ends_with(".partial")).expect("a partial");
         let texts = 1024 + 512 + include_bytes!("../RESTORE.txt").len().next_multiple_of(512) as u64;

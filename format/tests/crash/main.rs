@@ -8,6 +8,8 @@
 mod disk;
 mod errors;
 mod full;
+#[path = "../support/mod.rs"]
+mod support;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -15,27 +17,15 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use ocm_format::digest::Digest;
-use ocm_format::layout::Id;
-use ocm_format::set::{self, Lineage, Needs};
-use ocm_format::writer::{self, Closing, Fate as Handed, Form, Head, NewBlob, Options, SetWriter};
+use ocm_format::set::{self};
+use ocm_format::writer::{self, Closing, Fate as Handed, Form, Options, SetWriter};
 
 use self::disk::{Cut, Disk, Fate, Op};
+use self::support::{files, head, new_blob, noise};
 
 const CAP: u64 = 64 << 10;
 /// The variable that tells the writer under strace where to write.
 const FOLDER: &str = "OCM_CRASH_FOLDER";
-
-fn noise(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..bytes.div_ceil(8)).flat_map(|_| next()).take(bytes).collect()
-}
 
 fn blobs() -> Vec<(Form, Vec<u8>)> {
     let mut blobs = Vec::new();
@@ -47,32 +37,11 @@ fn blobs() -> Vec<(Form, Vec<u8>)> {
 }
 
 fn options(folder: &Path) -> Options {
-    let scratch = folder.join(".ocm");
-    Options {
-        folder: folder.into(),
-        scratch,
-        cap: CAP,
-        frame_bytes: 16 << 10,
-        level: 1,
-        threads: 1,
-        index_bytes: 1 << 20,
-        own_version_bytes: None,
-        reserve_bytes: 0,
-    }
+    Options { cap: CAP, level: 1, ..support::options(folder) }
 }
 
 fn closing(folder: &Path) -> Closing {
-    Closing {
-        items: "[]".parse().expect("canonical"),
-        options: "{}".parse().expect("canonical"),
-        ancestors: Vec::new(),
-        needs: Needs::default(),
-        oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-        index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
-        writer: "test".into(),
-        catalogue: Some(folder.into()),
-        listed: Default::default(),
-    }
+    Closing { catalogue: Some(folder.into()), ..support::closing() }
 }
 
 /// Writes the set, or goes on with it, or does what is left of it.
@@ -83,20 +52,11 @@ fn write(folder: &Path) -> ocm_format::error::Result<()> {
         writer::complete(manifest, &closing(folder), writer::Seal::None, options(folder), Box::new(|_| Ok(Handed::Kept)))?;
         return Ok(());
     }
-    let lineage = Lineage { id: Id([2; 16]), name: "lab".into() };
-    let head = Head { set: Id([1; 16]), lineage, generation: 1, time: 1_700_000_000, parent: None };
-    let mut set = SetWriter::create(head, options(folder), Box::new(|_| Ok(Handed::Kept)))?;
+    let mut set = SetWriter::create(head(1), options(folder), Box::new(|_| Ok(Handed::Kept)))?;
     for (form, content) in blobs() {
-        let blob = NewBlob { digest: Digest::of(&content), bytes: content.len() as u64, form, note: String::new() };
-        set.add(blob, &mut content.as_slice())?;
+        set.add(new_blob(form, &content), &mut content.as_slice())?;
     }
     set.finish(closing(folder)).map(drop)
-}
-
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
-    let files = entries.filter(|entry| entry.path().is_file());
-    files.map(|entry| (entry.file_name().into_string().expect("a name"), std::fs::read(entry.path()).expect("content"))).collect()
 }
 
 /// The program under strace: it is this test, run alone.

@@ -4,7 +4,7 @@ use ocm_format::digest::Digest;
 use ocm_format::parity::code::Code;
 use proptest::prelude::*;
 
-use crate::kit::noise;
+use crate::support::noise_twice;
 
 /// Encodes shards in slices of this many bytes.
 fn encode(data: &[Vec<u8>], parity: usize, slice: usize) -> Vec<Vec<u8>> {
@@ -43,7 +43,7 @@ fn decode(data: usize, parity: usize, given: &[u32], shards: &[Vec<u8>]) -> Vec<
 }
 
 fn shards(count: usize, bytes: usize) -> Vec<Vec<u8>> {
-    (0..count).map(|shard| noise(shard as u64 + 1, bytes, 64)).collect()
+    (0..count).map(|shard| noise_twice(shard as u64 + 1, bytes, 64)).collect()
 }
 
 /// Arithmetic of GF(2^16) as SPEC section 10 defines it.
@@ -196,7 +196,7 @@ proptest! {
 
     #[test]
     fn any_loss_within_the_parity_is_healed(data in 1usize..40, parity in 1usize..12, units in 1usize..9, seed in any::<u64>()) {
-        let mut all: Vec<Vec<u8>> = (0..data).map(|shard| noise(seed ^ (shard as u64 + 1), units * 64, 40)).collect();
+        let mut all: Vec<Vec<u8>> = (0..data).map(|shard| noise_twice(seed ^ (shard as u64 + 1), units * 64, 40)).collect();
         all.extend(encode(&all, parity, units * 64));
         let mut order: Vec<u32> = (0..(data + parity) as u32).collect();
         order.sort_by_key(|shard| seed.rotate_left(*shard).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ u64::from(*shard)));

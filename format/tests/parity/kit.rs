@@ -4,30 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use ocm_format::digest::Digest;
 use ocm_format::error::{Error, Result};
-use ocm_format::layout::{Id, ShardEntry, VolumeKind};
+use ocm_format::layout::{ShardEntry, VolumeKind};
 use ocm_format::parity::{Group, Holder, Plan, Survey, make, rebuild, reserve_bytes};
-use ocm_format::set::{Lineage, Needs, SetFiles, name, scan};
-use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
+use ocm_format::set::{SetFiles, name, scan};
+use ocm_format::writer::{Fate, Finished, Form, Options, SetWriter};
 
-/// Pseudo-random bytes; every `run` bytes repeat once.
-pub(crate) fn noise(seed: u64, bytes: usize, run: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut out = Vec::with_capacity(bytes + run);
-    while out.len() < bytes {
-        let start = out.len();
-        for _ in 0..run {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            out.push(state as u8);
-        }
-        out.extend_from_within(start..);
-    }
-    out.truncate(bytes);
-    out
-}
+use crate::support::{self, new_blob, noise_twice};
 
 /// Makes the checksum hold of a structure of 512 bytes.
 pub(crate) fn seal(structure: &mut [u8]) {
@@ -50,37 +33,13 @@ pub(crate) fn sample(id: u8, cap: u64, bytes: usize, parity: u32) -> Sample {
 
 pub(crate) fn without_parity(id: u8, cap: u64, bytes: usize) -> Sample {
     let folder = tempfile::tempdir().expect("a folder");
-    let lineage = Lineage { id: Id([2; 16]), name: "lab".into() };
-    let head = Head { set: Id([id; 16]), lineage, generation: 1, time: 1_700_000_000, parent: None };
-    let options = Options {
-        folder: folder.path().into(),
-        scratch: folder.path().join(".ocm"),
-        cap,
-        frame_bytes: 4 << 10,
-        level: 1,
-        threads: 1,
-        index_bytes: 1 << 20,
-        own_version_bytes: None,
-        reserve_bytes: reserve_bytes(cap),
-    };
-    let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
-    for (number, content) in noise(u64::from(id), bytes, 1 << 20).chunks(20_000).enumerate() {
+    let options = Options { cap, frame_bytes: 4 << 10, level: 1, reserve_bytes: reserve_bytes(cap), ..support::options(folder.path()) };
+    let mut set = SetWriter::create(support::head(id), options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
+    for (number, content) in noise_twice(u64::from(id), bytes, 1 << 20).chunks(20_000).enumerate() {
         let form = if number % 5 == 0 { Form::Document } else { Form::Packed };
-        let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form, note: String::new() };
-        set.add(blob, &mut &*content).expect("stored");
+        set.add(new_blob(form, content), &mut &*content).expect("stored");
     }
-    let closing = Closing {
-        items: "[]".parse().expect("canonical"),
-        options: "{}".parse().expect("canonical"),
-        ancestors: Vec::new(),
-        needs: Needs::default(),
-        oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-        index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
-        writer: "test".into(),
-        catalogue: None,
-        listed: Default::default(),
-    };
-    let finished = set.finish(closing).expect("finished");
+    let finished = set.finish(support::closing()).expect("finished");
     Sample { folder, finished }
 }
 

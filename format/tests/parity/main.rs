@@ -3,5 +3,7 @@
 mod code;
 mod kit;
 mod repair;
+#[path = "../support/mod.rs"]
+mod support;
 mod tickets;
 mod volumes;

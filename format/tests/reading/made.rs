@@ -7,8 +7,11 @@ use ocm_format::digest::Digest;
 use ocm_format::gzip::{self, Verdict};
 use ocm_format::layout::Id;
 use ocm_format::reader::{Options as ReaderOptions, Reader};
-use ocm_format::set::{Lineage, Needs, SetFiles, scan};
+use ocm_format::set::{Lineage, SetFiles, scan};
 use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
+
+pub(crate) use crate::support::noise;
+use crate::support::{self, new_blob};
 
 /// A folder with a set, and the blobs that it holds.
 pub(crate) struct Made {
@@ -34,35 +37,15 @@ impl Made {
     fn by(id: u8, blobs: Vec<(Form, Vec<u8>)>, cap: u64, frame_bytes: u64, store: impl Fn(&mut SetWriter, NewBlob, &[u8])) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let lineage = Lineage { id: Id([9; 16]), name: "lab".into() };
-        let head = Head { set: Id([id; 16]), lineage, generation: u32::from(id), time: 1_700_000_000, parent: None };
-        let scratch = folder.path().join(".ocm");
-        let options = Options {
-            folder: folder.path().into(),
-            scratch: scratch.clone(),
-            cap,
-            frame_bytes,
-            level: 3,
-            threads: 2,
-            index_bytes: 1 << 20,
-            own_version_bytes: None,
-            reserve_bytes: 0,
-        };
+        let head = Head { lineage, generation: u32::from(id), ..support::head(id) };
+        let options = Options { cap, frame_bytes, threads: 2, ..support::options(folder.path()) };
+        let scratch = options.scratch.clone();
         let mut set = SetWriter::create(head, options, Box::new(|_| Ok(Fate::Kept))).expect("a writer");
         for (form, content) in &blobs {
-            let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: "a note".into() };
-            store(&mut set, blob, content);
+            store(&mut set, NewBlob { note: "a note".into(), ..new_blob(*form, content) }, content);
         }
-        let closing = Closing {
-            items: r#"[{"name":"a"}]"#.parse().expect("canonical"),
-            options: "{}".parse().expect("canonical"),
-            ancestors: Vec::new(),
-            needs: Needs::default(),
-            oci_layout: br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-            index_json: br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
-            writer: "test".into(),
-            catalogue: Some(scratch),
-            listed: Default::default(),
-        };
+        let items = r#"[{"name":"a"}]"#.parse().expect("canonical");
+        let closing = Closing { items, catalogue: Some(scratch), ..support::closing() };
         let finished = set.finish(closing).expect("finished");
         Self { folder, finished, blobs }
     }
@@ -99,18 +82,6 @@ pub(crate) fn mini_blobs() -> Vec<(Form, Vec<u8>)> {
         (Form::Packed, Vec::new()),
         (Form::Packed, noise(7, 10)),
     ]
-}
-
-/// Bytes that do not compress.
-pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..bytes.div_ceil(8)).flat_map(|_| next()).take(bytes).collect()
 }
 
 /// An uncompressed tar of some files; two of them have the same content.

@@ -14,5 +14,7 @@ mod restarts;
 mod round_trip;
 mod salvage;
 mod scan;
+#[path = "../support/mod.rs"]
+mod support;
 mod tables;
 mod vast;

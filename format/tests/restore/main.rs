@@ -3,6 +3,8 @@
 #[path = "../reading/members.rs"]
 mod members;
 mod replay;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,9 +12,11 @@ use std::process::{Command, Output};
 
 use ocm_format::digest::Digest;
 use ocm_format::layout::Id;
-use ocm_format::set::{Ancestor, Lineage, Needs, ParentSet};
-use ocm_format::writer::{Closing, Fate, Finished, Form, Head, NewBlob, Options, SetWriter};
+use ocm_format::set::{Ancestor, ParentSet};
+use ocm_format::writer::{Closing, Fate, Finished, Form, Head, Options, SetWriter};
 use serde_json::{Value, json};
+
+use self::support::{new_blob, noise};
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -29,17 +33,6 @@ fn installed() -> bool {
         }
     }
     true
-}
-
-fn noise(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 24) as u8
-    };
-    std::iter::repeat_with(next).take(bytes).collect()
 }
 
 fn tar(seed: u64, files: u64) -> Vec<u8> {
@@ -119,41 +112,21 @@ impl Sample {
     }
 
     fn begin(&self, folder: &Path, cap: u64) -> SetWriter {
-        let options = Options {
-            folder: folder.into(),
-            scratch: folder.join(".ocm"),
-            cap,
-            frame_bytes: 1 << 18,
-            level: 3,
-            threads: 2,
-            index_bytes: 1 << 20,
-            own_version_bytes: self.own_version_bytes,
-            reserve_bytes: 0,
-        };
+        let (frame_bytes, own_version_bytes) = (1 << 18, self.own_version_bytes);
+        let options = Options { cap, frame_bytes, threads: 2, own_version_bytes, ..support::options(folder) };
         SetWriter::create(self.head.clone(), options, Box::new(|_| Ok(Fate::Kept))).expect("a writer")
     }
 
     fn write(&self, folder: &Path, cap: u64) -> Finished {
         let mut set = self.begin(folder, cap);
         for (form, content) in &self.blobs {
-            let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: *form, note: String::new() };
-            set.add(blob, &mut content.as_slice()).expect("stored");
+            set.add(new_blob(*form, content), &mut content.as_slice()).expect("stored");
         }
         set.finish(self.closing()).expect("finished")
     }
 
     fn closing(&self) -> Closing {
-        Closing {
-            items: "[]".parse().expect("canonical"),
-            options: "{}".parse().expect("canonical"),
-            ancestors: self.ancestors.clone(),
-            needs: Needs::default(),
-            oci_layout: LAYOUT.to_vec(),
-            index_json: self.index_json.clone(),
-            writer: "test".into(),
-            catalogue: None,
-            listed: Default::default(),
-        }
+        Closing { ancestors: self.ancestors.clone(), index_json: self.index_json.clone(), ..support::closing() }
     }
 }
 
@@ -166,8 +139,7 @@ fn index_of(manifests: &[Value]) -> Vec<u8> {
 }
 
 fn head(generation: u8, parent: Option<ParentSet>) -> Head {
-    let lineage = Lineage { id: Id([7; 16]), name: "lab".into() };
-    Head { set: Id([generation; 16]), lineage, generation: u32::from(generation), time: 1_700_000_000, parent }
+    Head { generation: u32::from(generation), parent, ..support::head(generation) }
 }
 
 fn restore(archive: &Path, out: &Path) -> Output {

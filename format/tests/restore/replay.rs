@@ -6,9 +6,10 @@ use std::process::{Command, Output};
 use ocm_format::digest::Digest;
 use ocm_format::gzip::klauspost::Generation;
 use ocm_format::gzip::{Encoder, Verdict, find};
-use ocm_format::writer::{Form, NewBlob};
+use ocm_format::writer::Form;
 
 use crate::members::{gzip, layer};
+use crate::support::new_blob;
 use crate::{Sample, assert_restored, files, head, index_of, installed, layout, texts};
 
 /// A blob, and its plain form.
@@ -44,7 +45,7 @@ fn write(layers: &[Layer], folder: &Path) -> Sample {
     for (content, plain) in layers {
         let Verdict::Replay(plan) = find(&content.as_slice()).expect("memory can be read") else { panic!("it can be made again") };
         assert_eq!(plan.members.iter().map(|made| made.plain_bytes).sum::<u64>(), plain.len() as u64);
-        let blob = NewBlob { digest: Digest::of(content), bytes: content.len() as u64, form: Form::Packed, note: String::new() };
+        let blob = new_blob(Form::Packed, content);
         set.add_replayed(blob, &plan, &content.as_slice()).expect("stored");
     }
     let made = set.finish(sample.closing()).expect("finished");
