@@ -1,4 +1,4 @@
-//! How sets are signed, and which are let in: keys on one side, archives on the other. [`receipt`]: the same of receipts.
+//! How sets are signed, and which are let in: keys on one side, archives on the other. `receipt`: the same of receipts.
 //!
 //! **Invariants.** The same set and key make the same signature. Where signatures are asked for, each set that is shown or brought was judged
 //! by the very bytes that it is then read by.
