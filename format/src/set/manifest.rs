@@ -90,7 +90,7 @@ pub struct Lineage {
 
 /// What a set builds on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "lowercase", try_from = "ParentWire")]
 pub enum ParentSet {
     /// An earlier set.
     Set {
@@ -107,9 +107,42 @@ pub enum ParentSet {
         /// The SHA-256 of the receipt, in canonical form.
         root: Digest,
         /// The destination, for people; only what it holds completes the set.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         destination: Option<String>,
     },
+}
+
+/// A parent as it stands in the file. Read as an enum that a key tells apart, all that is there would be kept in memory first.
+#[derive(Deserialize)]
+struct ParentWire {
+    kind: ParentKind,
+    root: Digest,
+    id: Option<String>,
+    generation: Option<u32>,
+    destination: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ParentKind {
+    Set,
+    Receipt,
+}
+
+impl TryFrom<ParentWire> for ParentSet {
+    type Error = Error;
+
+    fn try_from(wire: ParentWire) -> Result<Self> {
+        let ParentWire { kind, root, id, generation, destination } = wire;
+        let missing = |key: &str| Error::damaged(format!("missing field `{key}`"));
+        Ok(match kind {
+            ParentKind::Set => {
+                let (id, generation) = (id.ok_or_else(|| missing("id"))?, generation.ok_or_else(|| missing("generation"))?);
+                Self::Set { id: id.parse()?, root, generation }
+            }
+            ParentKind::Receipt => Self::Receipt { root, destination },
+        })
+    }
 }
 
 /// An earlier set of the same lineage.

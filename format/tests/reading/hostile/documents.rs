@@ -103,11 +103,17 @@ fn a_set_of_a_hundred_thousand_tags_is_read() {
 
 #[test]
 fn a_set_manifest_of_16_mebibytes_takes_little_more_room_than_that() {
+    let parent = |set: &mut Vec<u8>| {
+        let text = String::from_utf8(std::mem::take(set)).expect("text");
+        let hostile = format!(r#""parent":{{"kind":"receipt","more":[{}0]}}"#, "[],".repeat(5 << 20));
+        *set = text.replace(r#""parent":null"#, &hostile).into_bytes();
+    };
     let names = |set: &mut Vec<u8>| put(set, b"\"features\":[", &b"\"\",".repeat(5 << 20));
-    let cases: [(Change, &str, &str); 5] = [
+    let cases: [(Change, &str, &str); 6] = [
         (|set| put(set, b"\"items\":[", &b"[],".repeat(5 << 20)), "read: ", "all of it"),
         (|set| put(set, b"\"options\":{", &members(1 << 20)), "read: ", "all of it"),
         (|set| put(set, b"\"options\":{", &[&b"\"a\":["[..], &b"[],".repeat(5 << 20), b"0],"].concat()), "read: ", "all of it"),
+        (parent, "broken: ", "missing field `root`"),
         (names, "broken: ", "SET.json: more than 1024 names"),
         (|set| put(set, b"{", &members(1 << 20)), "broken: ", "SET.json: it has more than 1024 keys"),
     ];
